@@ -1,0 +1,79 @@
+# make demo    installs into .venv and runs the main job
+# make test    installs into .venv and runs the fast tests
+# make help    lists the other targets
+#
+# Needs Python >= 3.11 (PYTHON=python3.12 picks another one) and nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+FLOOR_VENV ?= .venv-floor
+ACCELERATOR ?=# cuda or tpu, for `make bench` and `make demo` on such a machine
+WORKERS ?= 2
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+DEMO_ARGS ?=
+
+# The oldest supported versions: what Colab's TPU runtime ships.
+FLOOR := jax==0.7.2 jaxlib==0.7.2 flax==0.11.2 optax==0.2.8 numpy==2.1.3
+
+PIP_FLAGS := --quiet --disable-pip-version-check
+PY := $(VENV)/bin/python
+PYTEST := -m pytest -n $(WORKERS)
+LINTED := $(wildcard mpcjax tests benchmarks experiments)
+comma := ,
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-long test-floor lint format bench bench-long clean
+
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.installed-train$(ACCELERATOR:%=-%) ## train 25 peers, 5 of them malicious, under MPC; at most five minutes
+	$(PY) -m experiments.demo $(DEMO_ARGS)
+
+test: $(VENV)/.installed-test ## the fast tests
+	$(PY) $(PYTEST) $(PYTEST_ARGS)
+
+test-long: $(VENV)/.installed-test ## the tests that take minutes (marker `long`)
+	$(PY) $(PYTEST) -m long $(PYTEST_ARGS)
+
+test-floor: $(FLOOR_VENV)/.installed-floor ## the fast tests on the oldest supported versions, in their own environment
+	$(FLOOR_VENV)/bin/python $(PYTEST) $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test ## ruff (rules and format) and pyright
+	$(PY) -m ruff check $(LINTED)
+	$(PY) -m ruff format --check $(LINTED)
+	$(PY) -m pyright --pythonpath $(PY)
+
+format: $(VENV)/.installed-test ## let ruff fix and format what it can
+	$(PY) -m ruff check --fix $(LINTED)
+	$(PY) -m ruff format $(LINTED)
+
+bench: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## throughput as a table and JSON; under five minutes on 2 cores
+	$(PY) -m benchmarks $(BENCH_ARGS)
+
+bench-long: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the longer grid of the same benchmarks
+	$(PY) -m benchmarks --long $(BENCH_ARGS)
+
+clean: ## remove the environments and caches, keep results
+	rm -rf $(VENV) $(FLOOR_VENV) .cache .hypothesis build dist
+	find mpcjax tests benchmarks experiments -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Only the stamps decide what is installed again: one per environment and set of extras, older than pyproject.toml
+# when it has to be repeated. An interrupted installation leaves no stamp.
+$(VENV)/.created $(FLOOR_VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "mpcjax needs Python >= 3.11, and '$(PYTHON)' is not one; try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(@D)
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.created
+	@echo "Installing mpcjax[$(subst -,$(comma),$*)] into $(VENV) (a minute or two, only once)"
+	@$(PY) -m pip install $(PIP_FLAGS) -e '.[$(subst -,$(comma),$*)]'
+	@touch $@
+
+$(FLOOR_VENV)/.installed-floor: pyproject.toml Makefile | $(FLOOR_VENV)/.created
+	@echo "Installing the oldest supported versions into $(FLOOR_VENV) (a minute or two, only once)"
+	@$(FLOOR_VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[test]' $(FLOOR)
+	@touch $@

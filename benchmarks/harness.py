@@ -1,0 +1,137 @@
+"""What every benchmark shares: timing, the machine's own speed beside it, rows, and a description of the machine.
+
+A benchmark is a file `bench_NAME.py` with one function `run(quick: bool) -> list[dict]`, whose rows come from `row`.
+Its `run` enters the scope it measures: `@x64_scope` for internal code, nothing for the public API. Numbers of different
+runs on a shared machine are hard to compare, so each stands beside a floor measured in the same run.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+Row = dict[str, Any]
+
+
+def seconds(function: Callable[..., Any], *args: Any, repeats: int = 7, budget: float = 3.0) -> float:
+    """Median wall-clock seconds of `function(*args)`, waiting for its arrays; compiled and warmed by one call before.
+
+    Stops after `repeats` calls, or sooner once `budget` seconds are spent (never before the first).
+    """
+    return race({"": lambda: function(*args)}, repeats=repeats, budget=budget)[""]
+
+
+def race(contenders: Mapping[str, Callable[[], Any]], repeats: int = 7, budget: float = 6.0) -> dict[str, float]:
+    """Median seconds of each contender, called in turns so that a slow moment of the machine hits all of them."""
+    for call in contenders.values():
+        jax.block_until_ready(call())
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    end = time.perf_counter() + budget
+    for _ in range(repeats):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            jax.block_until_ready(call())
+            times[name].append(time.perf_counter() - start)
+        if time.perf_counter() > end:
+            break
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def addition(nbytes: int, dtype: Any = np.uint32) -> Callable[[], jax.Array]:
+    """One plain integer addition that writes `nbytes` and reads twice as many: the speed of memory, as a contender."""
+    length = nbytes // np.dtype(dtype).itemsize
+    a, b = jnp.arange(length, dtype=dtype), jnp.ones(length, dtype)
+    add = jax.jit(jnp.add)
+    return lambda: add(a, b)
+
+
+@cache
+def copy_rate(nbytes: int = 1 << 27) -> float:
+    """Bytes per second that this machine copies, measured once per run on a buffer of `nbytes`."""
+    source = jnp.arange(nbytes // 4, dtype=np.uint32)
+    # a xor with a traced value: XLA would drop a plain copy
+    return nbytes / seconds(jax.jit(jnp.bitwise_xor), source, jnp.uint32(1))
+
+
+def row(
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    shape: Any = "",
+    floor: float | None = None,
+    floor_name: str = "",
+    more_is_better: bool = False,
+    **more: Any,
+) -> Row:
+    """One measured number: `value` in `unit`, beside the `floor` in the same unit that bounds it on this machine.
+
+    `ratio` says how many times worse than the floor the value is: 1.0 is as good. Set `more_is_better` for rates.
+    `shape` says of what; `more` goes into the JSON as it is.
+    """
+    result: Row = {"name": name, "shape": shape if isinstance(shape, str) else str(shape), "value": value, "unit": unit}
+    if floor is not None:
+        ratio = floor / value if more_is_better else value / floor
+        result |= {"floor": floor, "floor_name": floor_name, "ratio": ratio}
+    return result | more
+
+
+def peak_memory() -> int:
+    """The most bytes that this process has held in main memory so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """The commit of the working tree, with a "+" where files differ from it; "" outside a repository."""
+
+    def git(*args: str) -> str:
+        return subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def machine() -> dict[str, Any]:
+    """Where and on what the numbers were measured."""
+    device = jax.devices()[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": _cpu_model(),
+        "cores": cores,
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": jax.device_count(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "commit": _commit(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

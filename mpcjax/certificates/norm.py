@@ -1,0 +1,162 @@
+"""Euclidean norm at most B, with a proof that the squared norm did not wrap around the modulus.
+
+The exact inner product x.x mod p alone is unsound: huge field elements can have squares that wrap to a small number. So
+the message is first shown to be short as a vector of integers, by random projections (the wrap-around test of PINE:
+Rothblum, Omri, Chen, Talwar 2023, arXiv 2311.10237 and IETF draft-chen-cfrg-vdaf-pine; the constants here are our own).
+
+Derivation. Let R have independent entries -1, 0, 0, 1, and let W = 2^w. A test passes if R.x mod p lies in [-W, W).
+
+1. *Completeness*: R is half the sum of two sign vectors, so P(|R.x| >= W) <= 2 exp(-W^2 / |x|^2) (Hoeffding). With tau
+   tests and n honest peers of norm at most W / alpha, alpha^2 = ln(2 tau n 2^40), all pass but with chance 2^-40.
+2. *Soundness*: if |x| >= 9 W, one test passes with probability at most 1/2.
+   (a) If some |x_k| > 2 W, fix the other entries: of the values s, s + x_k, s - x_k (mod p) the window of 2 W integers
+   cannot hold s together with another, so at most probability 1/2 is in it.
+   (b) Else take coordinates S until |x_S| >= 9 W; then |x_S|^2 < 85 W^2 and Z = R_S.x_S has sigma = |x_S| / sqrt(2) >=
+   6.36 W. By Berry-Esseen (Shevtsova 2010, constant 0.56) and E|R_k x_k|^3 <= 2 W E(R_k x_k)^2, an interval of 2 W
+   integers has probability at most (2 / sqrt(2 pi) + 2 * 0.56 * 2) W / sigma < 0.479. Z itself wraps only if |Z| >= p/2
+   - 2 W, of probability below 2 exp(-(p/2 - 2 W)^2 / (170 W^2)) < 0.001 as W <= p / 128.
+   So tau = 41 + log2(n) tests leave 2^-41 over all n peers.
+3. Hence x.x < 81 W^2 as an integer. The peer deals the bits of the slack s = B'^2 - x.x; s >= 0 and
+   x.x + s = B'^2 mod p imply the same over the integers, because 81 W^2 + 2^bits(B'^2) < p.
+
+The peer knows R.x, so it deals the bits of R.x + W (their number is the range proof), and the committee checks the
+linear relation R.x for all tau rows at once by a random combination: one pass over the shares, not tau.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mpcjax.certificates.base import Certificate, Dealt
+from mpcjax.certificates.bits import booleanity, joined, split
+from mpcjax.fields import Field, kernels
+from mpcjax.prg import Stream
+from mpcjax.protocols import weighted_squares
+from mpcjax.runtime import SECURITY_BITS, Runtime
+
+MARGIN = 2.0**-14  # room for the float32 error of a peer's own clipping
+BLOCK = 1 << 16  # coordinates projected at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm(Certificate):
+    """Accepts messages with |x|_2 <= limit, up to encoding: exactly those whose integers have norm at most `reach`.
+
+    Soundness error: 2^-40 over all peers. Completeness error (an honest peer is left out): 2^-40 over all peers.
+    Cost: two inner products per peer; 49 + 28 tau further bits dealt per peer. Revealed: accepted or not.
+    """
+
+    limit: float
+    peers: int
+    name = "norm"
+
+    def __post_init__(self) -> None:
+        if not (self.limit > 0 and math.isfinite(self.limit)):
+            raise ValueError(f"limit={self.limit}: a norm bound is a positive number")
+
+    @property
+    def rows(self) -> int:
+        """tau, the number of projections."""
+        return SECURITY_BITS + 1 + math.ceil(math.log2(max(self.peers, 2)))
+
+    @property
+    def alpha(self) -> float:
+        return math.sqrt(math.log(2 * self.rows * self.peers) + SECURITY_BITS * math.log(2))
+
+    def window(self, field: Field) -> int:
+        """w: a projection must lie in [-2^w, 2^w). The largest with 81 * 4^w + 4^w < p and 2^w <= p / 128."""
+        w = 0
+        while 82 * 4 ** (w + 1) < field.modulus and 128 * 2 ** (w + 1) <= field.modulus:
+            w += 1
+        return w
+
+    def fraction_bits(self, field: Field, length: int, peers: int) -> int:
+        room = 2 ** self.window(field) / self.alpha - math.sqrt(length) / 2 - 1
+        bits = math.floor(math.log2(room / (self.limit * (1 + MARGIN)))) if room > 1 else -1
+        if bits < 0:
+            raise ValueError(
+                f"norm bound {self.limit:g} for messages of length {length} leaves no room in the field of "
+                f"{field.exponent} bits: legal are bounds up to {max(room, 0):.3g}; scale the updates down or clip harder"
+            )
+        return min(bits, 60)
+
+    def reach(self, bits: int, length: int) -> int:
+        """B': the largest norm of an accepted integer vector: limit * 2^bits, and room for rounding."""
+        return math.ceil(self.limit * 2.0**bits * (1 + MARGIN) + math.sqrt(length) / 2)
+
+    def bound(self, bits: int, length: int) -> int:
+        return self.reach(bits, length)
+
+    def _slack_width(self, bits: int, length: int) -> int:
+        return (self.reach(bits, length) ** 2).bit_length()
+
+    def helpers(self, field: Field, message: Any, bits: int) -> Any:
+        square = jnp.sum(jnp.square(message.astype(jnp.int64)), axis=-1)
+        length = message.shape[-1]
+        slack = jnp.clip(self.reach(bits, length) ** 2 - square, 0)
+        return split(field, slack, self._slack_width(bits, length))
+
+    def responses(self, field: Field, message: Any, bits: int, agreed: Any) -> Any:
+        projected = _project(agreed, message)
+        half = 1 << self.window(field)
+        return split(field, jnp.clip(projected + half, 0, 2 * half - 1), self.window(field) + 1).reshape(message.shape[0], -1)
+
+    def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
+        field, length = rt.field, dealt.message.shape[-1]
+        bits = jnp.concatenate([dealt.helpers, dealt.responses], axis=-1)
+        slack = joined(field, dealt.helpers, dealt.helpers.shape[-1])[..., 0]
+        square = weighted_squares(rt, dealt.message, field.ones((length,)))
+        norm = field.sub(field.add(square, slack), field.asarray(self.reach(dealt.bits, length) ** 2 % field.modulus))
+        tests = [norm, *self._linear(rt, agreed, second, dealt), *booleanity(rt, second, bits)]
+        return jnp.stack(tests, axis=-1)
+
+    def _linear(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Any]:
+        """sum_j c_j (z_j - R_j.x) for the dealt z_j, with one pass over the message: (sum_j c_j R_j).x."""
+        field, window = rt.field, self.window(rt.field)
+        repeats = rt.repetitions(1 / field.modulus)
+        spelled = field.sub(joined(field, dealt.responses, window + 1), field.asarray(1 << window))
+        weights = second.uniform("projections", field, (repeats, self.rows))[0]
+        return [
+            field.sub(
+                field.dot(spelled, weights[r], axis=-1),
+                kernels.inner(field, dealt.message, _mixed(field, weights[r], agreed)),
+            )
+            for r in range(repeats)
+        ]
+
+    def agree(self, public: Stream, length: int) -> Any:
+        """R `[tau, d]` int8."""
+        coins = public.bits("projection", (2, self.rows, length))[0].astype(jnp.int8)
+        return coins[0] + coins[1] - jnp.int8(1)
+
+
+def _project(matrix: Any, message: Any) -> Any:
+    """R x for every peer, `[tau, d]` times `[n, d]`: `[n, tau]` int64, exact (float64 holds |R x| < 2^53)."""
+    tau, length = matrix.shape
+    pad = -length % BLOCK if length > BLOCK else 0
+    matrix, message = jnp.pad(matrix, ((0, 0), (0, pad))), jnp.pad(message, ((0, 0), (0, pad)))
+    size = min(length, BLOCK)
+
+    def block(k: Any, total: Any) -> Any:
+        left = jax.lax.dynamic_slice_in_dim(matrix, k * size, size, axis=1).astype(jnp.float64)
+        right = jax.lax.dynamic_slice_in_dim(message, k * size, size, axis=1).astype(jnp.float64)
+        return total + right @ left.T
+
+    total = jax.lax.fori_loop(0, (length + pad) // size, block, jnp.zeros((message.shape[0], tau), jnp.float64))
+    return total.astype(jnp.int64)
+
+
+def _mixed(field: Field, weights: Any, matrix: Any) -> Any:
+    """sum_j weights[j] R_j: `[d]`."""
+
+    def add(j: Any, total: Any) -> Any:
+        c, row = weights[j], matrix[j]
+        term = jnp.where(row == 1, c, jnp.where(row == -1, field.neg(c), field.zeros(())))
+        return field.add(total, term)
+
+    return jax.lax.fori_loop(0, matrix.shape[0], add, field.zeros((matrix.shape[1],)))

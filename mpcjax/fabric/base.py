@@ -1,0 +1,93 @@
+"""What protocol code may ask of the network. Arrays only: a fabric knows no field.
+
+A *row* is a party held in this process. Arrays that go in have a leading axis over the rows; what comes back from
+`broadcast` is public and has an axis over all parties (the senders) in its place. Protocol code never asks how many rows
+there are.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mpcjax.fabric.ledger import Ledger
+
+DIGEST = 32  # bytes of the SHA-256 digest by which broadcasts are echo-checked
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """What a tamper hook is told about a message: its label (unique within a phase), and who sends it.
+
+    `kind` is "exchange" (array `[rows, receiver, ...]`), "broadcast" (`[rows, ...]`), "copies" (`[rows, receiver, ...]`:
+    the copies of one broadcast, so that a sender may tell different things to different receivers; only where parties
+    are apart) or "peers" (`[member, peer, ...]`: what the peers deal). `rows` are the senders.
+    """
+
+    phase: str
+    label: str
+    kind: str
+    rows: np.ndarray
+
+
+Tamper = Callable[[Message, Any], Any]
+
+
+class Fabric(abc.ABC):
+    """Moves data between the `parties` of a committee and counts it."""
+
+    def __init__(self, parties: int, rows: np.ndarray, tamper: Tamper | None = None):
+        self.parties, self.rows, self.tamper = parties, rows, tamper
+        self.ledger = Ledger()
+
+    def exchange(self, x: Any, label: str) -> Any:
+        """Everybody sends to everybody: `[rows, receiver, ...]` to `[rows, sender, ...]`. One round, private."""
+        self._require(x.ndim >= 2 and x.shape[1] == self.parties, label, x.shape)
+        self.ledger.add(label, "exchange", 1, self._row_bytes(x) * (self.parties - 1) / self.parties)
+        return self._exchange(self._tampered("exchange", label, x), label)
+
+    def broadcast(self, x: Any, label: str) -> Any:
+        """Everybody tells everybody the same: `[rows, ...]` to `[sender, ...]`, public.
+
+        Two rounds: the message, and an echo in which digests are compared before anything depends on it.
+        """
+        self.ledger.add(label, "broadcast", 2, (self._row_bytes(x) + DIGEST) * (self.parties - 1))
+        return self._broadcast(self._tampered("broadcast", label, x), label)
+
+    def from_peers(self, x: Any, label: str) -> Any:
+        """What every peer deals to every member, `[member, peer, ...]`, reduced to the rows held here. One round.
+
+        Messages of a dealing are signed by the dealer, so that a member can later show what it was sent (`evidence`).
+        """
+        self._require(x.ndim >= 2 and x.shape[0] == self.parties, label, x.shape)
+        self.ledger.add(label, "peers", 1, 0.0, x.size * x.dtype.itemsize / x.shape[1])
+        x = x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, "peers", self.rows), x)
+        return x[self.rows] if len(self.rows) < self.parties else x
+
+    def evidence(self, x: Any, label: str) -> Any:
+        """`broadcast` of something that follows from signed messages: it can be checked by all, so not tampered with.
+
+        Used in disputes only and therefore not in the ledger: an honest run never sends it.
+        """
+        return self._broadcast(x, label)
+
+    def _tampered(self, kind: str, label: str, x: Any) -> Any:
+        return x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, kind, self.rows), x)
+
+    @staticmethod
+    def _row_bytes(x: Any) -> float:
+        return x.size * x.dtype.itemsize / x.shape[0]
+
+    def _require(self, ok: bool, label: str, shape: tuple[int, ...]) -> None:
+        if not ok:
+            raise ValueError(f"message {label!r} of shape {shape} has no axis for {self.parties} parties where one is due")
+
+    @abc.abstractmethod
+    def _exchange(self, x: Any, label: str) -> Any: ...
+
+    @abc.abstractmethod
+    def _broadcast(self, x: Any, label: str) -> Any: ...

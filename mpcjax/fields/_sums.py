@@ -1,0 +1,97 @@
+"""Long sums of words, one pass over memory each. Functions of the exponent and of arrays, nothing checked.
+
+Two forms, after what XLA's CPU compiler does with them:
+
+- along the last axis, *one* reduction over the pairs (low half, high half) of all sums wanted. It is vectorised and
+  takes its operands' arithmetic into its loop. Separate reductions read their operands again for each half; and a
+  reduction of a single array first writes that array to memory, which costs up to ten times as much.
+- along another axis, up to ``UNROLL`` terms are added element by element in one loop over the axes that remain.
+  A loop over dynamic slices would not be vectorised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from mpcjax.fields._words import U64, add, finish, fold, fold_bound, halves, product, rotate
+
+UNROLL = 128
+_LANES = 16  # pieces into which one long row is cut, so that the cores can share it
+_SPLIT_FROM = 1 << 16
+
+Words = tuple[jax.Array, int]
+
+
+def total(e: int, a: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """Sum of words in [0, p) over ``axes``."""
+    if len(axes) == 1 and axes[0] != a.ndim - 1 and 0 < a.shape[axes[0]] <= UNROLL:
+        return unrolled(e, lambda k: (_piece(a, k, axes[0]), (1 << e) - 2), a.shape[axes[0]], axes[0])
+    return reduced(e, [a], axes)[0]
+
+
+def products(e: int, a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
+    """Sum of a * b over one axis; a and b of equal rank, in [0, p)."""
+    length = np.broadcast_shapes(a.shape, b.shape)[axis]
+    if axis != a.ndim - 1 and 0 < length <= UNROLL:
+        return unrolled(e, lambda k: product(e, _piece(a, k, axis), _piece(b, k, axis)), length, axis)
+    if a.shape[axis] != b.shape[axis]:  # the product must have the axis's full length, whichever operand has it
+        a, b = (jnp.broadcast_to(v, v.shape[:axis] + (length,) + v.shape[axis + 1 :]) for v in (a, b))
+    if axis == a.ndim - 1 and length >= _SPLIT_FROM:
+        return _long_rows(e, lambda s: [product(e, a[..., s], b[..., s])[0]], length)[0]
+    return reduced(e, [product(e, a, b)[0]], (axis,))[0]
+
+
+def unrolled(e: int, term: Callable[[int], Words], length: int, axis: int) -> jax.Array:
+    """Sum of term(0), ..., term(length-1), each (words, bound) with length 1 on ``axis``, which is dropped."""
+    total_, bound = term(0)
+    limit = int(np.iinfo(total_.dtype).max)
+    for k in range(1, length):
+        words, more = term(k)
+        while bound + more > limit:
+            total_, bound = fold(e, total_), fold_bound(e, bound)
+        total_, bound = total_ + words, bound + more
+    return finish(e, lax.squeeze(total_, (axis,)), bound)
+
+
+def rows(e: int, terms: Callable[[slice], Sequence[jax.Array]], length: int) -> list[jax.Array]:
+    """Sums along the last axis, of ``length``: terms(slice) gives arrays of words with that slice of the axis."""
+    if length >= _SPLIT_FROM:
+        return _long_rows(e, terms, length)
+    words = terms(slice(0, length))
+    return reduced(e, words, (words[0].ndim - 1,))
+
+
+def _long_rows(e: int, terms: Callable[[slice], Sequence[jax.Array]], length: int) -> list[jax.Array]:
+    words = terms(slice(0, length))
+    if words[0].size // length >= _LANES:
+        return reduced(e, words, (words[0].ndim - 1,))
+    cut = length - length % _LANES
+    pieces = [w.reshape(*w.shape[:-1], _LANES, -1) for w in terms(slice(0, cut))]
+    sums = [total(e, s, (s.ndim - 1,)) for s in reduced(e, pieces, (pieces[0].ndim - 1,))]
+    if cut == length:
+        return sums
+    rest = reduced(e, terms(slice(cut, length)), (words[0].ndim - 1,))
+    return [add(e, s, r) for s, r in zip(sums, rest, strict=True)]
+
+
+def reduced(e: int, words: Sequence[jax.Array], axes: tuple[int, ...]) -> list[jax.Array]:
+    """Sum mod p over ``axes`` of each array of words (any value of their type), of up to 2**32 terms."""
+    parts = [half for w in words for half in halves(w.astype(U64))]
+    if jax.default_backend() == "cpu":
+        zeros = (np.uint64(0),) * len(parts)
+        sums = lax.reduce(tuple(parts), zeros, lambda x, y: tuple(i + j for i, j in zip(x, y, strict=True)), axes)
+    else:  # other compilers fuse sibling reductions by themselves
+        sums = [jnp.sum(part, axes, dtype=U64) for part in parts]
+    limit = (1 << 64) - 1
+    low = [finish(e, s, limit) for s in sums[0::2]]
+    high = [finish(e, s, limit) for s in sums[1::2]]
+    return [add(e, lo, rotate(e, hi, 32)) for lo, hi in zip(low, high, strict=True)]
+
+
+def _piece(a: jax.Array, k: int, axis: int) -> jax.Array:
+    return a if a.shape[axis] == 1 else lax.slice_in_dim(a, k, k + 1, axis=axis)

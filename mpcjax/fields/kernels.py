@@ -1,0 +1,93 @@
+"""Contractions over arrays too large for the cache, each in one pass over its operands.
+
+All are exact for every exponent and can be traced under jit, vmap and scan.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from mpcjax.fields import _sums, _words
+from mpcjax.fields.mersenne import Array, Field, Operand
+
+
+def inner(field: Field, x: Array, w: Array) -> jax.Array:
+    """x [..., d], w [d] or broadcastable: sum_k w_k x_k -> [...]."""
+    return field.dot(x, w)
+
+
+def weighted_squares(field: Field, x: Array, w: Array) -> jax.Array:
+    """x [..., d], w [d] or broadcastable: sum_k w_k x_k**2 -> [...]."""
+    return _weighted_squares(field, field.asarray(x), field.asarray(w))
+
+
+def combine(field: Field, weights: Operand, x: Array, axis: int = 0) -> jax.Array:
+    """``Field.combine``: weights [n] or [..., n] (public or shares alike), x [..., n, d] -> [..., d]."""
+    return field.combine(weights, x, axis)
+
+
+def fold_groups(field: Field, x: Array, v: Operand, width: int = 4) -> jax.Array:
+    """x [..., n, d] in ``width`` blocks of g = ceil(n / width) rows: sum_c v**c block_c -> [..., g, d].
+
+    Row j of the result belongs to rows j, g + j, 2g + j, ... of x; rows that x lacks count as zero. v is a scalar of
+    the field, or an array broadcastable to [..., g, d].
+    """
+    if width < 1:
+        raise ValueError(f"width is {width}: legal is 1 or more")
+    return _fold_groups(field, field.asarray(x), field.asarray(v), width)
+
+
+def cross_terms(field: Field, x: Array, w: Array) -> jax.Array:
+    """x [..., n, d] in 4 blocks of g = ceil(n / 4) rows (as in ``fold_groups``), w [d] -> [..., g, 5].
+
+    With B_ij = sum_k w_k x_i,k x_j,k for the rows of one group: the numbers 2 B01, 2 B02, 2 (B03 + B12), 2 B13,
+    2 B23. They are what the coefficients of v, v**2, ..., v**5 of Q(x0 + v x1 + v**2 x2 + v**3 x3), for
+    Q(y) = sum_k w_k y_k**2, hold besides the four Q(x_i).
+    """
+    return _cross_terms(field, field.asarray(x), field.asarray(w))
+
+
+@functools.partial(jax.jit, static_argnums=0, inline=True)
+def _weighted_squares(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
+    e = field.exponent
+    w = jnp.broadcast_to(w, w.shape[:-1] + x.shape[-1:])
+
+    def terms(s: slice) -> list[jax.Array]:
+        return [_words.product(e, x[..., s], _words.mul(e, x[..., s], w[..., s]))[0]]
+
+    return _sums.rows(e, terms, x.shape[-1])[0]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3), inline=True)
+def _fold_groups(field: Field, x: jax.Array, v: jax.Array, width: int) -> jax.Array:
+    blocks = _blocks(x, width)
+    result = blocks[-1]
+    for block in reversed(blocks[:-1]):
+        result = field.add(field.mul(result, v), block)
+    return result
+
+
+@functools.partial(jax.jit, static_argnums=0, inline=True)
+def _cross_terms(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
+    e, blocks = field.exponent, _blocks(x, 4)
+    w = jnp.broadcast_to(w, w.shape[:-1] + x.shape[-1:])
+
+    def terms(s: slice) -> list[jax.Array]:
+        x0, x1, x2, x3 = (block[..., s] for block in blocks)
+        w0, w1, w2 = (_words.mul(e, block, w[..., s]) for block in (x0, x1, x2))
+        pairs = [[(w0, x1)], [(w0, x2)], [(w0, x3), (w1, x2)], [(w1, x3)], [(w2, x3)]]
+        # two products fit one word: less than 2 (3p + 2**34) < 2**64 for e = 61, 2 p**2 < 2**63 for e = 31
+        return [functools.reduce(jnp.add, [_words.product(e, a, b)[0] for a, b in pair]) for pair in pairs]
+
+    return field.double(jnp.stack(_sums.rows(e, terms, x.shape[-1]), -1))
+
+
+def _blocks(x: jax.Array, width: int) -> list[jax.Array]:
+    n = x.shape[-2]
+    g = -(-n // width)
+    blocks = [x[..., c * g : (c + 1) * g, :] for c in range(width)]
+    lead = [(0, 0)] * (x.ndim - 2)
+    return [jnp.pad(b, [*lead, (0, g - b.shape[-2]), (0, 0)]) if b.shape[-2] < g else b for b in blocks]

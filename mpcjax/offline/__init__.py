@@ -1,0 +1,6 @@
+"""Offline phase: correlated randomness, counted at trace time, made and verified before any input is touched."""
+
+from mpcjax.offline.demand import Counter, Demand, Stock
+from mpcjax.offline.preprocess import count, prepare
+
+__all__ = ["Counter", "Demand", "Stock", "count", "prepare"]

@@ -1,0 +1,93 @@
+"""Random bits and Beaver triples, made from random sharings and verified before anybody uses them.
+
+Bits: open a^2 for random a; (a / sqrt(a^2) + 1) / 2 is a uniform bit, the root being the canonical one (Damgard et al.
+2006). Triples: a, b random, c = ab by one double sharing. All products are verified (`verify`) before the material is
+handed out: a "bit" that is not a bit, or a triple with an error, would turn a later opening into a leak.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mpcjax.fabric import Ledger, Simulated
+from mpcjax.offline.demand import Counter, Demand, Stock, merge
+from mpcjax.offline.hyperinvertible import make_sharings
+from mpcjax.prg import Stream
+from mpcjax.protocols.multiply import damgard_nielsen
+from mpcjax.protocols.opening import open_many
+from mpcjax.protocols.verify import verify
+from mpcjax.runtime import SECURITY_BITS, Runtime
+from mpcjax.sharing import Shamir
+
+
+def prepare(rt: Runtime, demand: Demand) -> Stock:
+    """Verified material that meets `demand`. On any failed check: `Abort` (or a false verdict inside a trace)."""
+    inner, _ = count(lambda abstract: _derive(abstract, demand), rt.scheme)
+    base = Demand(random=demand.random, double=demand.double)
+    both = base + inner
+    main, rest = make_sharings(rt, both.random, both.double).split([base, Demand(random=inner.random, double=inner.double)])
+    rt.material = rest
+    return merge([main, _derive(rt, demand)])
+
+
+def count(program: Any, scheme: Shamir) -> tuple[Demand, Ledger]:
+    """What `program(runtime)` takes and sends, without computing anything: demand and ledger are exact."""
+    fabric = Simulated(scheme.parties)
+    counter = Counter(scheme.field, scheme.parties)
+
+    def abstract(key: Any) -> None:
+        keys = Stream.from_seed(key).per_row("party", fabric.rows)
+        program(Runtime(scheme, fabric, keys, counter))
+
+    jax.eval_shape(abstract, jax.ShapeDtypeStruct((8,), jnp.uint32))
+    return counter.demand, fabric.ledger
+
+
+def _derive(rt: Runtime, demand: Demand) -> Stock:
+    arrays: dict[str, tuple[Any, ...]] = {}
+    if demand.bit:
+        arrays["bit"] = (_bits(rt, demand.bit),)
+    if demand.triple:
+        a, b = rt.take("random", (demand.triple,)), rt.take("random", (demand.triple,))
+        arrays["triple"] = (a, b, damgard_nielsen(rt, a, b))
+    verify(rt)
+    return Stock(arrays)
+
+
+def _bits(rt: Runtime, amount: int) -> Any:
+    """`[rows, amount]` shares of uniform bits; candidates with a = 0 are thrown away."""
+    field, spare = rt.field, spares(amount, 1 / rt.field.modulus)
+    a = rt.take("random", (amount + spare,))
+    square = open_many(rt, damgard_nielsen(rt, a, a), "bit square")
+    rt.check("bit square", jnp.sum(square != 0) >= amount)
+    if spare:
+        chosen = jnp.argsort(square == 0, stable=True)[:amount]
+        a, square = a[:, chosen], square[chosen]
+    inverse_root = field.pow(square, (field.modulus - 3) // 4)  # 1 / sqrt(s), as s^((p-1)/2) = 1
+    half = (field.modulus + 1) // 2
+    return field.mul(field.add(field.mul(a, inverse_root), field.ones(a.shape)), field.asarray(half))
+
+
+def spares(amount: int, failure: float) -> int:
+    """Spare candidates so that fewer than `amount` are good with probability at most 2**-SECURITY_BITS."""
+    if amount * failure <= 2.0**-SECURITY_BITS or failure < 2.0**-50:
+        return 0
+    spare = 0
+    while _tail(amount + spare, failure, spare) > 2.0**-SECURITY_BITS:
+        spare += 1 + spare // 4
+    return spare
+
+
+def _tail(trials: int, failure: float, allowed: int) -> float:
+    """Probability of more than `allowed` failures among `trials`, by the Chernoff bound."""
+    share = (allowed + 1) / trials
+    if share <= failure:
+        return 1.0
+    if share >= 1.0:
+        return failure**trials
+    divergence = share * math.log(share / failure) + (1 - share) * math.log((1 - share) / (1 - failure))
+    return math.exp(-trials * divergence)

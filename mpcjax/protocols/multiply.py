@@ -1,0 +1,83 @@
+"""Products of secrets.
+
+Shamir, t < m/2: the local product has degree 2t; a double sharing masks it, kings open it, and the mask of degree t is
+taken off again (Damgard-Nielsen 2007, section 4). Sums of products of any length cost one opening. A cheating party can
+only add an error known to it; every product is therefore *claimed*, and `verify` settles the claims before anything
+declared opens (Genkin et al. 2014; Boneh et al. 2019).
+
+Robust mode, t < m/3: Beaver multiplication (Beaver 1991) with verified triples; every opening has degree t, so wrong
+shares are corrected and nothing needs to be claimed.
+
+All take and return shares `[rows, ...]` of degree t. Revealed: nothing (openings are uniform).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from mpcjax.fields import kernels
+from mpcjax.protocols.opening import king_open, open_many
+from mpcjax.runtime import Combination, Dots, Runtime, Squares
+
+
+def multiply(rt: Runtime, x: Any, y: Any) -> Any:
+    """Elementwise product of `x`, `y` `[rows, ...]` (broadcast). 3 rounds; online 2, robust 2 (m - 1) elements each."""
+    x, y = jnp.broadcast_arrays(x, y)
+    return beaver(rt, x, y) if rt.scheme.robust else damgard_nielsen(rt, x, y)
+
+
+def damgard_nielsen(rt: Runtime, x: Any, y: Any) -> Any:
+    """Elementwise product of `x`, `y` `[rows, ...]` by one opening of degree 2t each, claimed."""
+    z = reduce_degree(rt, rt.field.mul(x, y), "multiply")
+    rows = x.shape[0]
+    rt.claim(Dots(x.reshape(rows, -1, 1), y.reshape(rows, -1, 1), z.reshape(rows, -1)))
+    return z
+
+
+def dot(rt: Runtime, x: Any, y: Any) -> Any:
+    """Inner products over the last axis of `x`, `y` `[rows, ..., L]` (broadcast): `[rows, ...]`. One opening each."""
+    x, y = jnp.broadcast_arrays(x, y)
+    if rt.scheme.robust:
+        return rt.field.sum(beaver(rt, x, y), axis=-1)
+    z = reduce_degree(rt, rt.field.dot(x, y, axis=-1), "dot")
+    rows, length = x.shape[0], x.shape[-1]
+    rt.claim(Dots(x.reshape(rows, -1, length), y.reshape(rows, -1, length), z.reshape(rows, -1)))
+    return z
+
+
+def weighted_squares(rt: Runtime, x: Any, weights: Any) -> Any:
+    """sum_l weights[l] x[j, l]**2 for `x [rows, J, L]`, public `weights [L]`: `[rows, J]`. One opening each."""
+    if rt.scheme.robust:
+        return rt.field.dot(beaver(rt, x, x), weights, axis=-1)
+    z = reduce_degree(rt, kernels.weighted_squares(rt.field, x, weights), "squares")
+    rt.claim(Squares(x, weights, z))
+    return z
+
+
+def combination(rt: Runtime, w: Any, x: Any) -> Any:
+    """sum_j w[j] x[j, l] for secret `w [rows, J]`, `x [rows, J, L]`: `[rows, L]`. One opening per l."""
+    if rt.scheme.robust:
+        return rt.field.sum(beaver(rt, jnp.broadcast_to(w[:, :, None], x.shape), x), axis=1)
+    z = reduce_degree(rt, kernels.combine(rt.field, w, x, axis=1), "combination")
+    rt.claim(Combination(w, x, z))
+    return z
+
+
+def reduce_degree(rt: Runtime, local: Any, label: str) -> Any:
+    """Shares `local [rows, ...]` of degree 2t to degree t, by one double sharing per element; the result is unverified."""
+    low, high = rt.take("double", local.shape[1:])
+    opened = king_open(rt, rt.field.sub(local, high), 2 * rt.scheme.threshold, label)
+    return rt.field.add(opened, low)
+
+
+def beaver(rt: Runtime, x: Any, y: Any) -> Any:
+    """Elementwise product from verified triples: open x - a and y - b, then c + (x-a) b + (y-b) a + (x-a)(y-b)."""
+    field = rt.field
+    a, b, c = rt.take("triple", x.shape[1:])
+    masked = jnp.stack([field.sub(x, a), field.sub(y, b)], axis=1)
+    opened = open_many(rt, masked, "beaver")
+    left, right = opened[0], opened[1]
+    linear = field.add(field.mul(left, b), field.mul(right, a))
+    return field.add(field.add(c, linear), field.mul(left, right))

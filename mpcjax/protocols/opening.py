@@ -1,0 +1,99 @@
+"""Openings: every one uses all shares and is checked, or claims its check for `verify`.
+
+Guarantee (t < m/2, active): a value is public and right, or the run aborts. With t < m/3 up to t wrong shares are
+corrected and their senders recorded (Reed-Solomon, one word per opening). What is revealed: the opened value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from mpcjax.protocols.packing import stream_from_elements
+from mpcjax.runtime import Runtime
+
+BULK = 64  # from so many values on, a king costs less traffic than everybody telling everybody
+
+
+def open_now(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
+    """Open `x [rows, ...]` of degree t to all: public `[...]`, consistent or `Abort`.
+
+    Cost: 2 rounds, m - 1 elements per value and party. `output` marks a declared output: it is gated by every check made
+    so far, and refused while claims are unverified.
+    """
+    if output:
+        rt.require_settled(label)
+        x = rt.gate(x)
+        rt.opened.append(label)
+    shares = rt.fabric.broadcast(x, rt.fresh(label))
+    return _corrected(rt, shares) if rt.scheme.robust else _checked(rt, shares)
+
+
+def open_many(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
+    """Open many values `x [rows, ...]` of degree t: through kings when that is cheaper.
+
+    Cost: 3 rounds and about 2 elements per value and party. That the kings were right is claimed for `verify`; for an
+    `output` the caller must verify once more afterwards.
+    """
+    if rt.scheme.robust or x.size // x.shape[0] < BULK:
+        return open_now(rt, x, label, output=output)
+    if output:
+        rt.require_settled(label)
+        x = rt.gate(x)
+        rt.opened.append(label)
+    value = king_open(rt, x, rt.scheme.threshold, label)
+    rt.claim_zero(rt.field.sub(x, value))
+    return value
+
+
+def king_open(rt: Runtime, x: Any, degree: int, label: str) -> Any:
+    """Open `x [rows, ...]` of `degree` through rotating kings (DN07): public `[...]`, unchecked.
+
+    Value k goes to king k mod m, who reconstructs and tells all (echo-checked by the broadcast). A lying king or share
+    adds an error known to the adversary, which the verification of products or of the opening catches later.
+    Cost: 3 rounds, 2 (m - 1) / m elements per value and party.
+    """
+    m, shape = rt.scheme.parties, x.shape[1:]
+    flat = x.reshape(x.shape[0], -1)
+    count = flat.shape[1]
+    padded = jnp.pad(flat, ((0, 0), (0, -count % m)))
+    name = rt.fresh(label)
+    to_kings = rt.fabric.exchange(padded.reshape(x.shape[0], m, -1), f"{name}/to king")
+    told = rt.scheme.reconstruct(jnp.moveaxis(to_kings, 1, 0), degree)
+    return rt.fabric.broadcast(told, f"{name}/from king").reshape(-1)[:count].reshape(shape)
+
+
+def _checked(rt: Runtime, shares: Any) -> Any:
+    rt.check("opening", rt.scheme.consistent(shares))
+    return rt.scheme.reconstruct(shares)
+
+
+def _corrected(rt: Runtime, shares: Any) -> Any:
+    """Find the bad parties once, on random combinations of the columns drawn after the shares are fixed."""
+    field, flat = rt.field, shares.reshape(shares.shape[0], -1)
+    repeats = rt.repetitions(1 / field.modulus)
+    columns = flat
+    if flat.shape[1] > repeats:
+        weights = _coin_for_decoding(rt).uniform("columns", field, (repeats, flat.shape[1]))[0]
+        columns = jnp.stack([field.dot(flat, weights[r][None, :], axis=-1) for r in range(repeats)], axis=1)
+    located = [rt.scheme.locate(columns[:, k]) for k in range(columns.shape[1])]
+    bad = jnp.any(jnp.stack([b for b, _ in located]), axis=0)
+    decoded = jnp.all(jnp.stack([ok for _, ok in located])) & (jnp.sum(bad) <= rt.scheme.threshold)
+    rt.check("decoding", decoded, parties=bad)
+    rt.accuse(bad)
+    return rt.scheme.reconstruct_without(bad, shares)
+
+
+def _coin_for_decoding(rt: Runtime) -> Any:
+    """A public coin whose few words are decoded one by one (no coin is needed to decode them)."""
+    field = rt.field
+    words = -(-256 // field.exponent)
+    shares = rt.fabric.broadcast(rt.take("random", (words,)), rt.fresh("coin"))
+    values = []
+    for k in range(words):
+        bad, ok = rt.scheme.locate(shares[:, k])
+        rt.check("decoding", ok, parties=bad)
+        rt.accuse(bad)
+        values.append(rt.scheme.reconstruct_without(bad, shares[:, k]))
+    return stream_from_elements(field, jnp.stack(values))

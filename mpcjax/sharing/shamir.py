@@ -1,0 +1,94 @@
+"""Shamir's secret sharing (Shamir 1979) as linear maps over the party axis.
+
+A secret is the value at 0 of a random polynomial of degree at most `threshold`; party j holds its value at j + 1. Any
+`threshold` shares are independent of the secret, any `threshold + 1` determine it. All functions here take and return
+*all* shares along axis 0: they belong to a dealer, a king, or whoever received an opening, never to a single party.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.fields import Field, linalg
+from mpcjax.sharing.reed_solomon import error_positions, first_good, weights_at_zero
+
+
+@dataclasses.dataclass(frozen=True)
+class Shamir:
+    """Shares for `parties` parties of which any `threshold` learn nothing. Needs parties >= 2 threshold + 1."""
+
+    field: Field
+    parties: int
+    threshold: int
+
+    def __post_init__(self) -> None:
+        m, t = self.parties, self.threshold
+        if t < 0 or m < 2 * t + 1 or m < 2:
+            raise ValueError(
+                f"threshold={t} with parties={m}: an honest majority needs parties >= 2 * threshold + 1 and parties >= 2; "
+                f"the largest threshold for {m} parties is {max((m - 1) // 2, 0)}"
+            )
+        if m >= self.field.modulus:
+            raise ValueError(f"parties={m} needs as many non-zero points, the field has {self.field.modulus - 1}")
+
+    @property
+    def robust(self) -> bool:
+        """Whether threshold < parties / 3 (and not zero): bad shares can be corrected and their senders named."""
+        return 0 < self.threshold and 3 * self.threshold < self.parties
+
+    @cached_property
+    def points(self) -> list[int]:
+        return list(range(1, self.parties + 1))
+
+    def share(self, secret: Any, randomness: Any) -> Any:
+        """`secret [...]`, uniform `randomness [degree, ...]` to shares `[parties, ...]` of that degree.
+
+        The randomness is taken as forward differences at 0, in bijection with the coefficients as long as
+        degree < p; each share then costs `degree` additions and no multiplication.
+        """
+        differences = [secret, *randomness]
+        rows = []
+        for _ in self.points:
+            for k in range(len(differences) - 1):
+                differences[k] = self.field.add(differences[k], differences[k + 1])
+            rows.append(differences[0])
+        return jnp.stack(rows)
+
+    def reconstruct(self, shares: Any, degree: int | None = None) -> Any:
+        """Value at 0 of the polynomial through the first `degree + 1` of `shares [parties, ...]`, unchecked."""
+        degree = self.threshold if degree is None else degree
+        weights = linalg.lagrange(self.field, self.points[: degree + 1], [0])
+        return linalg.apply_static(self.field, weights, shares[: degree + 1], axis=0)[0]
+
+    def syndrome(self, shares: Any, degree: int | None = None) -> Any:
+        """`[parties - degree - 1, ...]`, zero exactly where `shares [parties, ...]` lie on a polynomial of `degree`."""
+        degree = self.threshold if degree is None else degree
+        matrix = linalg.parity_check(self.field, self.points, degree)
+        return linalg.apply_static(self.field, matrix, shares, axis=0)
+
+    def consistent(self, shares: Any, degree: int | None = None) -> Any:
+        """`bool [...]`: which columns of `shares [parties, ...]` lie on a polynomial of `degree`."""
+        degree = self.threshold if degree is None else degree
+        if degree + 1 >= self.parties:
+            return jnp.ones(shares.shape[1:], bool)
+        return jnp.all(self.syndrome(shares, degree) == 0, axis=0)
+
+    def locate(self, word: Any) -> tuple[Any, Any]:
+        """`word [parties]` of degree `threshold` with errors: `(bad [parties] bool, ok)` by Reed-Solomon decoding.
+
+        Right whenever at most (parties - threshold - 1) // 2 shares are wrong; `ok` is false when no codeword is near.
+        """
+        return error_positions(self.field, np.asarray(self.points), word, self.threshold)
+
+    def reconstruct_without(self, bad: Any, shares: Any) -> Any:
+        """Value at 0 from the first `threshold + 1` rows of `shares [parties, ...]` that are not `bad [parties]`."""
+        chosen = first_good(bad, self.threshold + 1)
+        points = jnp.asarray(self.points, self.field.dtype)[chosen]
+        weights = weights_at_zero(self.field, points)
+        weights = weights.reshape(weights.shape + (1,) * (shares.ndim - 1))
+        return self.field.sum(self.field.mul(weights, shares[chosen]), axis=0)

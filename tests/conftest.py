@@ -1,0 +1,52 @@
+"""Set-up of every test: where JAX runs, which tests run inside the library's 64-bit scope, how hypothesis searches.
+
+Internal code assumes that its caller has entered `mpcjax._compat.x64()`, as every public function does. So whole test
+items run inside that scope, fixtures of every breadth included, except those that stand for a user of the public API:
+everything in the folders of `USER_FOLDERS`, and any test or module marked `user`. Code at module level, which runs when
+tests are collected, is outside the scope: build arrays of field elements inside tests and fixtures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+TESTS = Path(__file__).parent
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda (or tpu) runs the tests there
+# Compiling takes most of the tests' time: keep what is compiled between runs, and share it between workers.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(TESTS.parent / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+from mpcjax import _compat  # noqa: E402 - JAX reads the settings above when it is imported
+
+USER_FOLDERS = ("api", "attacks", "train", "experiments", "benchmarks")
+
+# The first example of a property test compiles its program: time limits on single examples mean nothing here.
+settings.register_profile(
+    "local",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=DirectoryBasedExampleDatabase(TESTS.parent / ".cache" / "hypothesis"),
+)
+settings.register_profile("repeatable", settings.get_profile("local"), derandomize=True, database=None, print_blob=True)
+settings.load_profile("repeatable" if os.environ.get("CI") else "local")
+
+
+def stands_for_user(item: pytest.Item) -> bool:
+    """Whether `item` must see JAX as a user has set it, with 64-bit types off."""
+    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    return folder in USER_FOLDERS or item.get_closest_marker("user") is not None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if stands_for_user(item):
+        return (yield)
+    with _compat.x64():
+        return (yield)
