@@ -19,6 +19,7 @@ CATALOGUE = {
     "opening": "the shares of an opened value lie on one polynomial of degree t",
     "decoding": "at most t shares of an opened word are wrong, so that it can be corrected",
     "king": "the value a king returned is the one the shares define (a random combination, opened by all)",
+    "mask": "there are enough masks other than the pattern of p, so that an opened masked value is uniform",
     "product": "all multiplications of a phase are right (folded to one product of masked values)",
     "bit square": "the square that makes a random bit is not zero",
     "certificate": "the linear identities of a peer's certificate hold (a failing peer is left out)",

@@ -11,6 +11,7 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -36,6 +37,7 @@ class Material(abc.ABC):
     def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]: ...
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Dots:
     """Claims z[j] = sum_l x[j, l] y[j, l]: arrays `[rows, J, L]`, `[rows, J, L]`, `[rows, J]`."""
@@ -45,6 +47,7 @@ class Dots:
     z: Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Squares:
     """Claims z[j] = sum_l w[l] x[j, l]**2 with public weights `w [L]` or None: `[rows, J, L]`, `[rows, J]`."""
@@ -54,6 +57,7 @@ class Squares:
     z: Any
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Combination:
     """Claims z[l] = sum_j w[j] x[j, l]: `w [rows, J]`, `x [rows, J, L]`, `z [rows, L]`."""
@@ -71,8 +75,7 @@ class Runtime:
         self.field: Field = scheme.field
         self.products: list[Dots | Squares | Combination] = []
         self.zeros: list[Any] = []  # sharings [rows, K] that must be sharings of zero of degree t
-        self.verdicts: list[Any] = []
-        self.opened: list[str] = []
+        self.verdicts: list[tuple[str, Any]] = []
         self.accused: Any = jnp.zeros((scheme.parties,), bool)  # members whose shares had to be corrected
         self._count = 0
 
@@ -93,10 +96,12 @@ class Runtime:
         `parties`: `[m] bool`, the members this check proves corrupt when it fails.
         """
         ok = jnp.all(verdict(name, ok))
+        if parties is not None:
+            self.accuse(parties & ~ok)
         if _compat.is_concrete(ok) and not bool(ok):
             named = () if parties is None else np.flatnonzero(np.asarray(parties))
             raise Abort(name, phase=self.fabric.ledger.phase, round=self.fabric.ledger.rounds, parties=named)
-        self.verdicts.append(ok)
+        self.verdicts.append((name, ok))
 
     def accuse(self, bad: Any) -> None:
         """Record the members `bad [m]` whose wrong shares were corrected."""
@@ -105,7 +110,7 @@ class Runtime:
     @property
     def verified(self) -> Any:
         """Whether every check so far has passed: a public boolean scalar."""
-        return jnp.all(jnp.stack(self.verdicts)) if self.verdicts else jnp.array(True)
+        return jnp.all(jnp.stack([ok for _, ok in self.verdicts])) if self.verdicts else jnp.array(True)
 
     def gate(self, shares: Any) -> Any:
         """`shares`, or zeros when a check has failed: what a party that aborted would (not) send."""

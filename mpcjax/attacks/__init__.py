@@ -7,7 +7,8 @@ An attack is made by its constructor and called on the stacked updates::
     labels = attack.labels(labels, malicious=5)     # for an attack in the data; otherwise the labels as they are
 
 Everything is a pure function: no state, no global random numbers, and it runs inside jit, vmap and scan.
-To add one, write its file with a constructor that returns an ``Attack``, and name it here.
+``Cheat`` is something else: it attacks the protocol, through ``mpcjax.simulate(tamper=...)``.
+To add an attack, write its file with a constructor that returns an ``Attack``, and name it here.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from mpcjax.attacks._attack import honest_moments as honest_moments
 from mpcjax.attacks._attack import malicious_mask as malicious_mask
 from mpcjax.attacks.alie import alie as alie
 from mpcjax.attacks.alie import alie_factor as alie_factor
+from mpcjax.attacks.cheat import Cheat as Cheat
 from mpcjax.attacks.gaussian import gaussian as gaussian
 from mpcjax.attacks.ipm import ipm as ipm
 from mpcjax.attacks.label_flip import label_flip as label_flip

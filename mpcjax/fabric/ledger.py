@@ -24,6 +24,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.opened: list[str] = []  # labels of declared outputs, in order
         self.phase = ""
 
     @contextmanager

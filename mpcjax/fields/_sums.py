@@ -5,8 +5,9 @@ Two forms, after what XLA's CPU compiler does with them:
 - along the last axis, *one* reduction over the pairs (low half, high half) of all sums wanted. It is vectorised and
   takes its operands' arithmetic into its loop. Separate reductions read their operands again for each half; and a
   reduction of a single array first writes that array to memory, which costs up to ten times as much.
-- along another axis, up to ``UNROLL`` terms are added element by element in one loop over the axes that remain.
-  A loop over dynamic slices would not be vectorised.
+- along another axis, up to ``UNROLL`` terms are added element by element in one loop over the axes that remain
+  (if the last of these is short, few terms: the rest is not worth compiling). A loop over dynamic slices would not
+  be vectorised.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from jax import lax
 from mpcjax.fields._words import U64, add, finish, fold, fold_bound, halves, product, rotate
 
 UNROLL = 128
+_UNROLL_SHORT = 8
+_SHORT = 256
 _LANES = 16  # pieces into which one long row is cut, so that the cores can share it
 _SPLIT_FROM = 1 << 16
 
@@ -29,21 +32,27 @@ Words = tuple[jax.Array, int]
 
 def total(e: int, a: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Sum of words in [0, p) over ``axes``."""
-    if len(axes) == 1 and axes[0] != a.ndim - 1 and 0 < a.shape[axes[0]] <= UNROLL:
+    if len(axes) == 1 and _unrolls(a.shape, axes[0]):
         return unrolled(e, lambda k: (_piece(a, k, axes[0]), (1 << e) - 2), a.shape[axes[0]], axes[0])
     return reduced(e, [a], axes)[0]
 
 
 def products(e: int, a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
     """Sum of a * b over one axis; a and b of equal rank, in [0, p)."""
-    length = np.broadcast_shapes(a.shape, b.shape)[axis]
-    if axis != a.ndim - 1 and 0 < length <= UNROLL:
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    length = shape[axis]
+    if _unrolls(shape, axis):
         return unrolled(e, lambda k: product(e, _piece(a, k, axis), _piece(b, k, axis)), length, axis)
     if a.shape[axis] != b.shape[axis]:  # the product must have the axis's full length, whichever operand has it
         a, b = (jnp.broadcast_to(v, v.shape[:axis] + (length,) + v.shape[axis + 1 :]) for v in (a, b))
     if axis == a.ndim - 1 and length >= _SPLIT_FROM:
         return _long_rows(e, lambda s: [product(e, a[..., s], b[..., s])[0]], length)[0]
     return reduced(e, [product(e, a, b)[0]], (axis,))[0]
+
+
+def _unrolls(shape: tuple[int, ...], axis: int) -> bool:
+    most = UNROLL if shape[-1] >= _SHORT else _UNROLL_SHORT
+    return axis != len(shape) - 1 and 0 < shape[axis] <= most
 
 
 def unrolled(e: int, term: Callable[[int], Words], length: int, axis: int) -> jax.Array:

@@ -28,6 +28,12 @@ def encode(field: Field, x: Array, bits: int) -> jax.Array:
     return _encode(field, jnp.asarray(x), bits)
 
 
+def to_integers(x: Array, bits: int) -> jax.Array:
+    """float32 array to int32 round(x * 2**bits), half to even; what `encode` reads mod p. |x| * 2**bits < 2**31."""
+    _check_bits(bits)
+    return jnp.round(x * np.float32(2.0**bits)).astype(np.int32)
+
+
 def decode(field: Field, a: Array, bits: int) -> jax.Array:
     """Field elements, read as centred integers, divided by 2**bits: float32, rounded once (half to even)."""
     _check_bits(bits)

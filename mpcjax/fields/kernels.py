@@ -56,7 +56,7 @@ def _weighted_squares(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
     w = jnp.broadcast_to(w, w.shape[:-1] + x.shape[-1:])
 
     def terms(s: slice) -> list[jax.Array]:
-        return [_words.product(e, x[..., s], _words.mul(e, x[..., s], w[..., s]))[0]]
+        return [_words.product(e, _words.loose(e, x[..., s], x[..., s]), w[..., s])[0]]
 
     return _sums.rows(e, terms, x.shape[-1])[0]
 
@@ -77,9 +77,9 @@ def _cross_terms(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
 
     def terms(s: slice) -> list[jax.Array]:
         x0, x1, x2, x3 = (block[..., s] for block in blocks)
-        w0, w1, w2 = (_words.mul(e, block, w[..., s]) for block in (x0, x1, x2))
+        w0, w1, w2 = (_words.loose(e, block, w[..., s]) for block in (x0, x1, x2))
         pairs = [[(w0, x1)], [(w0, x2)], [(w0, x3), (w1, x2)], [(w1, x3)], [(w2, x3)]]
-        # two products fit one word: less than 2 (3p + 2**34) < 2**64 for e = 61, 2 p**2 < 2**63 for e = 31
+        # two products fit one word: at most 2 (3p + 2**34) < 2**64 for e = 61, 4 p**2 < 2**64 for e = 31
         return [functools.reduce(jnp.add, [_words.product(e, a, b)[0] for a, b in pair]) for pair in pairs]
 
     return field.double(jnp.stack(_sums.rows(e, terms, x.shape[-1]), -1))

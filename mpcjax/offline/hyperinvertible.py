@@ -40,10 +40,9 @@ def make_sharings(rt: Runtime, random: int, double: int) -> Stock:
 def _deal(rt: Runtime, count: int, degree: int, label: str, secret: Any) -> tuple[Any, Any]:
     """Every party deals `count` values: shares `[rows, dealer, count]`, and its own values `[rows, count]`."""
     name = rt.fresh(f"deal {label}")
-    own = rt.stream.child(name)
-    values = own.uniform("values", rt.field, (count,)) if secret is None else secret[:, :count]
-    noise = own.uniform("noise", rt.field, (degree, count))
-    shares = rt.scheme.share(values, jnp.moveaxis(noise, 1, 0))
+    fresh = rt.stream.uniform(name, rt.field, (degree + (secret is None), count))
+    values = fresh[:, degree] if secret is None else secret[:, :count]
+    shares = rt.scheme.share(values, jnp.moveaxis(fresh[:, :degree], 1, 0))
     return rt.fabric.exchange(jnp.moveaxis(shares, 0, 1), name), values
 
 
@@ -73,5 +72,5 @@ def _check(rt: Runtime, public: Stream, low: Any, high: Any, masks: int) -> None
 def _combined(rt: Runtime, dealt: Any, weights: Any) -> Any:
     """`[rows, dealer, R + B]` with weights `[R, B]`: mask r + sum_b weights[r, b] dealt[b], `[rows, dealer, R]`."""
     repeats = weights.shape[0]
-    sums = [kernels.inner(rt.field, dealt[..., repeats:], weights[r]) for r in range(repeats)]
-    return rt.field.add(dealt[..., :repeats], jnp.stack(sums, axis=-1))
+    sums = kernels.inner(rt.field, dealt[..., None, repeats:], weights)
+    return rt.field.add(dealt[..., :repeats], sums)

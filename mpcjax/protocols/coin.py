@@ -34,7 +34,7 @@ def first_coin(rt: Runtime) -> Stream:
     """
     scheme, field, count = rt.scheme, rt.field, key_elements(rt.field)
     name = rt.fresh("first coin")
-    own = rt.stream.child(name).uniform("value", field, (scheme.threshold + 1, count))
+    own = rt.stream.uniform(name, field, (scheme.threshold + 1, count))
     shares = scheme.share(own[:, 0], jnp.moveaxis(own[:, 1:], 1, 0))
     dealt = rt.fabric.exchange(jnp.moveaxis(shares, 0, 1), f"{name}/deal")
     return stream_from_elements(field, open_now_plain(rt, field.sum(dealt, axis=1), "first coin"))

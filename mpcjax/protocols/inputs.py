@@ -24,9 +24,14 @@ from mpcjax.sharing import deal_rows
 
 
 def deal(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
-    """Peers (rows of `peers`) share `values [n, L]`: `[rows, n, L]`. One round, m L elements uploaded per peer."""
+    """Peers (rows of `peers`) share `values [n, L]`: `[rows, n, L]`. One round, m L elements uploaded per peer.
+
+    `values` are field elements or signed integers (int32, int64), which are taken mod p.
+    """
     scheme = rt.scheme
-    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, peers.leaf(label).raw())
+    if jnp.issubdtype(values.dtype, jnp.signedinteger):
+        values = rt.field.from_signed(values)
+    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label))
     return rt.fabric.from_peers(shares, label)
 
 
@@ -39,9 +44,7 @@ def deal_masks(rt: Runtime, peers: Stream) -> Any:
 
 def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -> Any:
     """Which peers dealt sharings of degree t in all `blocks` (`[rows, n, L]` each): `[n] bool`, public. 2 rounds."""
-    combined = jnp.stack(
-        [_combined(rt, public.child("repeat", r), blocks, masks[..., r]) for r in range(masks.shape[-1])], axis=-1
-    )
+    combined = _combined(rt, public, blocks, masks)
     said = rt.fabric.broadcast(combined, rt.fresh("dealing check"))
     shown = rt.fabric.evidence(combined, "dispute")
     fine, dealt_well = _consistent(rt, said), verdict("dealing", _consistent(rt, shown))
@@ -54,11 +57,14 @@ def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -
     return fine | dealt_well
 
 
-def _combined(rt: Runtime, public: Stream, blocks: list[Any], mask: Any) -> Any:
-    total = mask
-    for k, block in enumerate(blocks):
-        weights = public.uniform(f"block {k}", rt.field, (block.shape[-1],))[0]
-        total = rt.field.add(total, kernels.inner(rt.field, block, weights))
+def _combined(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -> Any:
+    """Masked random combinations of everything dealt: mask r + sum_k weights[r, k] value[k], `[rows, n, R]`."""
+    lengths = [block.shape[-1] for block in blocks]
+    weights = public.uniform("dealing check", rt.field, (masks.shape[-1], sum(lengths)))[0]
+    total, start = masks, 0
+    for block, length in zip(blocks, lengths, strict=True):
+        part = kernels.inner(rt.field, block[..., None, :], weights[:, start : start + length])
+        total, start = rt.field.add(total, part), start + length
     return total
 
 

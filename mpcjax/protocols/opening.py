@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.protocols.packing import stream_from_elements
+from mpcjax.protocols.packing import key_elements, stream_from_elements
 from mpcjax.runtime import Runtime
 
 BULK = 64  # from so many values on, a king costs less traffic than everybody telling everybody
@@ -25,7 +25,7 @@ def open_now(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
     if output:
         rt.require_settled(label)
         x = rt.gate(x)
-        rt.opened.append(label)
+        rt.fabric.ledger.opened.append(label)
     shares = rt.fabric.broadcast(x, rt.fresh(label))
     return _corrected(rt, shares) if rt.scheme.robust else _checked(rt, shares)
 
@@ -41,7 +41,7 @@ def open_many(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
     if output:
         rt.require_settled(label)
         x = rt.gate(x)
-        rt.opened.append(label)
+        rt.fabric.ledger.opened.append(label)
     value = king_open(rt, x, rt.scheme.threshold, label)
     rt.claim_zero(rt.field.sub(x, value))
     return value
@@ -77,10 +77,12 @@ def _corrected(rt: Runtime, shares: Any) -> Any:
     if flat.shape[1] > repeats:
         weights = _coin_for_decoding(rt).uniform("columns", field, (repeats, flat.shape[1]))[0]
         columns = jnp.stack([field.dot(flat, weights[r][None, :], axis=-1) for r in range(repeats)], axis=1)
-    located = [rt.scheme.locate(columns[:, k]) for k in range(columns.shape[1])]
-    bad = jnp.any(jnp.stack([b for b, _ in located]), axis=0)
-    decoded = jnp.all(jnp.stack([ok for _, ok in located])) & (jnp.sum(bad) <= rt.scheme.threshold)
-    rt.check("decoding", decoded, parties=bad)
+    return _decoded(rt, columns, shares)
+
+
+def _decoded(rt: Runtime, words: Any, shares: Any) -> Any:
+    bad, ok = rt.scheme.locate(words)
+    rt.check("decoding", ok, parties=bad)
     rt.accuse(bad)
     return rt.scheme.reconstruct_without(bad, shares)
 
@@ -88,12 +90,5 @@ def _corrected(rt: Runtime, shares: Any) -> Any:
 def _coin_for_decoding(rt: Runtime) -> Any:
     """A public coin whose few words are decoded one by one (no coin is needed to decode them)."""
     field = rt.field
-    words = -(-256 // field.exponent)
-    shares = rt.fabric.broadcast(rt.take("random", (words,)), rt.fresh("coin"))
-    values = []
-    for k in range(words):
-        bad, ok = rt.scheme.locate(shares[:, k])
-        rt.check("decoding", ok, parties=bad)
-        rt.accuse(bad)
-        values.append(rt.scheme.reconstruct_without(bad, shares[:, k]))
-    return stream_from_elements(field, jnp.stack(values))
+    shares = rt.fabric.broadcast(rt.take("random", (key_elements(field),)), rt.fresh("coin"))
+    return stream_from_elements(field, _decoded(rt, shares, shares))

@@ -19,7 +19,6 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.fields import kernels
-from mpcjax.prg import Stream
 from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
@@ -43,7 +42,7 @@ def _verify_zeros(rt: Runtime) -> None:
     rt.zeros = []
     repeats = rt.repetitions(1 / rt.field.modulus)
     weights = coin(rt).uniform("zeros", rt.field, (repeats, zeros.shape[1]))[0]
-    combined = jnp.stack([kernels.inner(rt.field, zeros, weights[r]) for r in range(repeats)], axis=1)
+    combined = kernels.inner(rt.field, zeros[:, None], weights[None])
     rt.check("king", open_now(rt, combined, "zeros") == 0)
 
 
@@ -59,9 +58,12 @@ def _verify_products(rt: Runtime, products: list[Any]) -> None:
 
 
 def _error(rt: Runtime, length: int, pieces: int) -> float:
-    """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 2 for the mask."""
+    """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 3 / p for the mask.
+
+    A quadratic that is not zero at 0 has at most two other roots, and the mask's challenge is 1 with probability 2 / p.
+    """
     p = rt.field.modulus
-    log_pass = 2 * math.log1p(-1 / p) + math.log1p(-4 / (p - 1))
+    log_pass = 2 * math.log1p(-1 / p) + math.log1p(-3 / p)
     while length > 1:
         length, log_pass = -(-length // pieces), log_pass + math.log1p(-(2 * pieces - 2) / p)
     return -math.expm1(log_pass)
@@ -95,24 +97,27 @@ def _fold_squares(rt: Runtime, claim: Squares) -> Squares:
 
 def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, Any]:
     """All claims as one inner product per repetition: `[rows, R, N]`, `[rows, R, N]`, `[rows, R]`."""
-    public = coin(rt)
-    parts = [_weighted(rt, claim, public.child("claim", k), repeats) for k, claim in enumerate(claims)]
+    counts = [claim.z.shape[1] for claim in claims]
+    weights = coin(rt).uniform("claims", rt.field, (repeats, sum(counts)))[0]
+    parts, start = [], 0
+    for claim, count in zip(claims, counts, strict=True):
+        parts.append(_weighted(rt, claim, weights[:, start : start + count]))
+        start += count
     x = jnp.concatenate([part[0] for part in parts], axis=-1)
     y = jnp.concatenate([part[1] for part in parts], axis=-1)
     z = rt.field.sum(jnp.stack([part[2] for part in parts]), axis=0)
     return x, y, z
 
 
-def _weighted(rt: Runtime, claim: Any, public: Stream, repeats: int) -> tuple[Any, Any, Any]:
-    field, rows = rt.field, claim.z.shape[0]
+def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """One claim with the public coefficients `weights [R, J]` of its J parts."""
+    field, rows, repeats = rt.field, claim.z.shape[0], weights.shape[0]
     if isinstance(claim, Combination):
-        weights = public.uniform("outputs", field, (repeats, claim.z.shape[1]))[0]
-        x = jnp.stack([kernels.inner(field, claim.x, weights[r]) for r in range(repeats)], axis=1)
+        x = kernels.inner(field, claim.x[:, None], weights[None, :, None])
         y = jnp.broadcast_to(claim.w[:, None], x.shape)
-        return x, y, jnp.stack([kernels.inner(field, claim.z, weights[r]) for r in range(repeats)], axis=1)
+        return x, y, kernels.inner(field, claim.z[:, None], weights[None])
     left = claim.x if isinstance(claim, Dots) else field.mul(claim.x, claim.weights)
     right = claim.y if isinstance(claim, Dots) else claim.x
-    weights = public.uniform("claims", field, (repeats, claim.z.shape[1]))[0]
     x = field.mul(weights[None, :, :, None], left[:, None])
     y = jnp.broadcast_to(right[:, None], x.shape)
     z = field.dot(weights[None], claim.z[:, None], axis=-1)

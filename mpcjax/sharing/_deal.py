@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from mpcjax.prg import field_elements
 
 
-def deal_rows(field, parties, threshold, secrets, keys):
-    noise = jnp.moveaxis(field_elements(keys, field, (threshold, secrets.shape[-1])), 1, 0)
+def deal_rows(field, parties, threshold, secrets, keys, nonce):
+    noise = jnp.moveaxis(field_elements(keys, nonce, field, (threshold, secrets.shape[-1])), 1, 0)
     differences = [secrets, *noise]
     rows = []
     for _ in range(parties):

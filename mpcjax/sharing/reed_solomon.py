@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -61,22 +62,28 @@ def _syndromes(field: Field, points: np.ndarray, word: Any, checks: int) -> Any:
 
 
 def _berlekamp_massey(field: Field, syndromes: Any, capacity: int) -> tuple[Any, Any]:
+    """Locator `[capacity + 1]`, up to a non-zero factor (the update is cross-multiplied, no inverse is taken)."""
     width = capacity + 1
-    current = field.zeros((width,)).at[0].set(1)
-    previous, gap_inverse = current, field.ones(())
-    length, shift = jnp.int32(0), jnp.int32(1)
     index = jnp.arange(width)
-    for n in range(syndromes.shape[0]):
+    start = field.zeros((width,)).at[0].set(1)
+
+    def step(n: Any, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        current, previous, last_gap, length, shift = carry
         window = jnp.where(index <= jnp.minimum(length, n), syndromes[jnp.clip(n - index, 0)], field.zeros(()))
         gap = field.dot(current, window, axis=-1)
         moved = jnp.where(index >= shift, jnp.roll(previous, shift), field.zeros(()))
-        updated = field.sub(current, field.mul(field.mul(gap, gap_inverse), moved))
-        wrong, grow = gap != 0, (gap != 0) & (2 * length <= n)
-        previous = jnp.where(grow, current, previous)
-        gap_inverse = jnp.where(grow, field.inv(gap), gap_inverse)
-        shift = jnp.where(grow, 1, shift + 1).astype(jnp.int32)
-        length = jnp.where(grow, n + 1 - length, length).astype(jnp.int32)
-        current = jnp.where(wrong, updated, current)
+        updated = field.sub(field.mul(last_gap, current), field.mul(gap, moved))
+        grow = (gap != 0) & (2 * length <= n)
+        return (
+            jnp.where(gap != 0, updated, current),
+            jnp.where(grow, current, previous),
+            jnp.where(grow, gap, last_gap),
+            jnp.where(grow, n + 1 - length, length).astype(jnp.int32),
+            jnp.where(grow, 1, shift + 1).astype(jnp.int32),
+        )
+
+    carry = (start, start, field.ones(()), jnp.int32(0), jnp.int32(1))
+    current, _, _, length, _ = jax.lax.fori_loop(0, syndromes.shape[0], step, carry)
     return current, length
 
 

@@ -11,6 +11,7 @@ import dataclasses
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -78,12 +79,16 @@ class Shamir:
             return jnp.ones(shares.shape[1:], bool)
         return jnp.all(self.syndrome(shares, degree) == 0, axis=0)
 
-    def locate(self, word: Any) -> tuple[Any, Any]:
-        """`word [parties]` of degree `threshold` with errors: `(bad [parties] bool, ok)` by Reed-Solomon decoding.
+    def locate(self, words: Any) -> tuple[Any, Any]:
+        """`words [parties, K]` with errors at the same few parties: `(bad [parties] bool, ok)` by Reed-Solomon decoding.
 
-        Right whenever at most (parties - threshold - 1) // 2 shares are wrong; `ok` is false when no codeword is near.
+        Right whenever at most (parties - threshold - 1) // 2 shares are wrong; `ok` is false when no codeword is near,
+        or more than `threshold` parties are wrong in all.
         """
-        return error_positions(self.field, np.asarray(self.points), word, self.threshold)
+        points = np.asarray(self.points)
+        bad, ok = jax.vmap(lambda word: error_positions(self.field, points, word, self.threshold), in_axes=1)(words)
+        bad = jnp.any(bad, axis=0)
+        return bad, jnp.all(ok) & (jnp.sum(bad) <= self.threshold)
 
     def reconstruct_without(self, bad: Any, shares: Any) -> Any:
         """Value at 0 from the first `threshold + 1` rows of `shares [parties, ...]` that are not `bad [parties]`."""

@@ -5,7 +5,6 @@ it simulates the peers' side of a training run, and calls ``mpcjax.aggregate`` f
 """
 
 from mpcjax.train.aggregators import Aggregator as Aggregator
-from mpcjax.train.aggregators import Attempts as Attempts
 from mpcjax.train.aggregators import plain as plain
 from mpcjax.train.aggregators import secure as secure
 from mpcjax.train.batches import Batches as Batches
@@ -28,3 +27,7 @@ from mpcjax.train.models import Task as Task
 from mpcjax.train.models import make_task as make_task
 from mpcjax.train.partition import dirichlet as dirichlet
 from mpcjax.train.partition import iid as iid
+from mpcjax.train.settings import Settings as Settings
+from mpcjax.train.settings import demo_settings as demo_settings
+from mpcjax.train.settings import main_settings as main_settings
+from mpcjax.train.settings import make_run as make_run

@@ -109,8 +109,8 @@ class Rsa:
     """Every peer keeps its own model and sends its difference from the shared one (Li et al. 2019, algorithm 2).
 
     Peer: ``th_i -= a (m_i + lam sign(th_i - th_0))`` with m_i the momentum of its gradient at th_i; it sends
-    ``th_i - th_0``, of which the rule sums the signs. Shared: ``th_0 += a (lam sum_i sign(th_i - th_0) - mu th_0)``.
-    The rate a is ``rate``, or ``rate / sqrt(round + 1)`` with ``decay``.
+    ``th_i - th_0``. The rule gives the pull, ``lam sum_i sign(th_i - th_0)``: ``mpcjax.rules.rsa(lam=penalty)`` with the
+    same penalty. Shared: ``th_0 += a (pull - mu th_0)``. The rate a is ``rate``, or ``rate / sqrt(round + 1)`` with ``decay``.
     """
 
     task: Task
@@ -142,8 +142,8 @@ class Rsa:
         return Local(moved - state["params"], losses, new, {})
 
     def step(self, state: State, value: jax.Array) -> State:
-        pull = jnp.float32(self.penalty) * value - jnp.float32(self.weight_decay) * state["params"]
-        return state | {"params": state["params"] + self._rate(state) * pull, "count": state["count"] + 1}
+        change = value - jnp.float32(self.weight_decay) * state["params"]
+        return state | {"params": state["params"] + self._rate(state) * change, "count": state["count"] + 1}
 
     def params(self, state: State) -> jax.Array:
         return state["params"]

@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from mpcjax.train.aggregators import Attempts
 
 
 class JsonLines:
@@ -54,17 +51,18 @@ def read(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 def report_fields(report: Any) -> dict[str, Any]:
     """The part of an aggregation's report that belongs in the log; empty for plain float32."""
-    aborts: tuple[str, ...] = ()
-    if isinstance(report, Attempts):
-        report, aborts = report.report, report.aborts
     if report is None:
         return {}
     return {
         "verified": bool(report.verified),
-        "excluded": [int(peer) for peer in report.excluded],
+        "excluded": {str(peer): reason for peer, reason in report.excluded.items()},
+        "committee": list(report.committee),
+        "failed": [{"committee": list(members), "check": check} for members, check in report.failed],
         "communication_rounds": int(report.rounds),
-        "bytes_per_party": int(report.bytes_per_party),
-        "aborts": list(aborts),
+        "offline_bytes_per_party": float(report.offline_bytes),
+        "online_bytes_per_party": float(report.online_bytes),
+        "upload_bytes_per_peer": float(report.upload_bytes),
+        "phase_seconds": dict(report.seconds),
     }
 
 
@@ -86,7 +84,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 
 def _clean(value: Any) -> Any:
-    if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__jax_array__") or hasattr(value, "tolist"):
+    if hasattr(value, "tolist"):  # NumPy and JAX arrays and scalars
         value = value.tolist()
     if isinstance(value, float):
         return value if math.isfinite(value) else None

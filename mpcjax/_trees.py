@@ -1,0 +1,74 @@
+"""Pytrees of stacked updates to a matrix and back, with errors that name the leaf."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any], Any]]:
+    """Leaves `[peers, ...]` to `([peers, d] float32, unravel)`; `unravel [d]` gives the tree of one peer."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(updates)
+    if not paths:
+        raise ValueError(f"{what} is an empty pytree: give at least one array with a leading axis over the peers")
+    leaves = [_float_leaf(path, leaf, what) for path, leaf in paths]
+    for (path, _), leaf in zip(paths, leaves, strict=True):
+        if leaf.ndim == 0:
+            raise ValueError(f"{_name(path, what)} is a scalar: every leaf needs a leading axis over the peers")
+        if leaf.shape[0] != leaves[0].shape[0]:
+            raise ValueError(
+                f"{_name(path, what)} has {leaf.shape[0]} rows, {_name(paths[0][0], what)} has {leaves[0].shape[0]}: the "
+                "leading axis of every leaf runs over the same peers"
+            )
+    peers = leaves[0].shape[0]
+    flat = [leaf.astype(jnp.float32).reshape(peers, -1) for leaf in leaves]
+    matrix = flat[0] if len(flat) == 1 else jnp.concatenate(flat, axis=1)
+    return matrix, _unraveller(structure, [leaf.shape[1:] for leaf in leaves], [leaf.dtype for leaf in leaves])
+
+
+def vector_like(tree: Any, like: Any, what: str) -> Any:
+    """A tree shaped like one peer's update as a vector `[d]` float32."""
+    expected = jax.tree_util.tree_structure(like)
+    if jax.tree_util.tree_structure(tree) != expected:
+        raise ValueError(f"{what} has structure {jax.tree_util.tree_structure(tree)}, one peer's update has {expected}")
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    for (path, leaf), row in zip(paths, jax.tree_util.tree_leaves(like), strict=True):
+        if jnp.shape(leaf) != jnp.shape(row)[1:]:
+            raise ValueError(f"{_name(path, what)} has shape {jnp.shape(leaf)}, one peer's update has {jnp.shape(row)[1:]}")
+    flat = [_float_leaf(path, leaf, what).astype(jnp.float32).reshape(-1) for path, leaf in paths]
+    return flat[0] if len(flat) == 1 else jnp.concatenate(flat)
+
+
+def size_of(params: Any) -> int:
+    """Number of scalars in a tree of arrays or shapes."""
+    return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree_util.tree_leaves(params))
+
+
+def _float_leaf(path: Any, leaf: Any, what: str) -> Any:
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{_name(path, what)} has dtype {dtype if dtype is not None else type(leaf).__name__}: legal are floating "
+            "point arrays; convert it with .astype(jnp.float32)"
+        )
+    return jnp.asarray(leaf)
+
+
+def _name(path: Any, what: str) -> str:
+    return f"{what}{jax.tree_util.keystr(path)}"
+
+
+def _unraveller(structure: Any, shapes: list[tuple[int, ...]], dtypes: list[Any]) -> Callable[[Any], Any]:
+    def unravel(vector: Any) -> Any:
+        leaves, start = [], 0
+        for shape, dtype in zip(shapes, dtypes, strict=True):
+            size = math.prod(shape)
+            leaves.append(vector[start : start + size].reshape(shape).astype(dtype))
+            start += size
+        return jax.tree_util.tree_unflatten(structure, leaves)
+
+    return unravel

@@ -1,0 +1,212 @@
+"""The public verbs: `simulate`, `aggregate`, `estimate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax import _compat, simulator
+from mpcjax._trees import size_of, stack_rows, vector_like
+from mpcjax.fields import EXPONENTS, Field
+from mpcjax.offline import Demand
+from mpcjax.report import Cost, Report
+from mpcjax.rules import Public, Rule, resolve
+from mpcjax.rules.mean import WEIGHT_BITS
+from mpcjax.session import Setup, plan
+from mpcjax.sharing import Shamir
+from mpcjax.simulator import Committee
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """`value`: pytree like one peer's update; `report`: see `Report`."""
+
+    value: Any
+    report: Report
+
+
+def simulate(
+    parties: int, threshold: int | None = None, *, field: int = 61, tamper: Any = None, attempts: int = 5
+) -> Committee:
+    """A committee whose parties all live in this process.
+
+    It computes every message and every check of the protocol, and gives no privacy against whoever owns the process;
+    only one process per party does.
+
+    Args:
+        parties: committee size m.
+        threshold: t, the corrupt members withstood; by default the largest honest-majority one, (m - 1) // 2. With
+            t < m / 3 the committee is *robust*: wrong shares are corrected, their senders named, the result delivered.
+        field: Mersenne exponent, 61 by default.
+        tamper: an adversary for tests and demonstrations, see `mpcjax.attacks.Cheat`.
+        attempts: committees tried before `aggregate` gives up with `Abort`.
+
+    Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
+    most 2^-40 per check.
+    """
+    if field not in EXPONENTS:
+        raise ValueError(f"field={field}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
+    if attempts < 1:
+        raise ValueError(f"attempts={attempts}: at least one committee must be tried")
+    chosen = (parties - 1) // 2 if threshold is None else threshold
+    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts)
+
+
+@_compat.x64_scope
+def aggregate(
+    updates: Any,
+    rule: Rule | str,
+    *,
+    committee: Committee,
+    weights: Any = None,
+    center: Any = None,
+    reference: Any = None,
+    key: Any = None,
+    round: Any = 0,
+    fraction_bits: int | None = None,
+) -> Result:
+    """Aggregate the peers' updates by `rule` under actively secure MPC.
+
+    Args:
+        updates: pytree, every leaf `[peers, ...]` floating point.
+        rule: a `Rule` such as `mpcjax.rules.centered_clipping(clip=10.0)`, or its name.
+        committee: from `mpcjax.simulate`; its members are drawn from the peers anew for every round.
+        weights: public weights `[peers]` >= 0, for rules that use them; equal by default.
+        center: pytree like one update: the agreed point updates are measured from; zero by default.
+        reference: pytree like one update: the agreed update of `fltrust`.
+        key: 256 bits as 32 bytes or uint32[8]; fresh from the operating system by default. Required inside `jit`.
+        round: number of the round; the same key may serve many rounds (also a traced integer, in `scan`).
+        fraction_bits: precision of the encoding; by default as much as the rule's certificate leaves room for.
+
+    Returns:
+        `Result(value, report)`. A peer whose update is not finite, or whose dealing or certificate fails, is left out
+        and named in `report.excluded`.
+
+    Raises:
+        ValueError: for arguments, naming the leaf or value, what is legal and the fix.
+        Abort: when `committee.attempts` committees in a row were disturbed (eager calls). Inside `jit` nothing can be
+            raised: the value is NaN wherever `report.verified` is false.
+    """
+    rule = resolve(rule)
+    matrix, unravel = stack_rows(updates)
+    setup = _setup(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
+    public = _public(rule, updates, matrix, weights, center, reference)
+    inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
+    key = _key(key, inside)
+    run = simulator.traced if inside else simulator.eager
+    outcome = run(setup, committee, key, round, matrix, public)
+    return Result(unravel(outcome.state["value"]), _report(setup, outcome))
+
+
+@_compat.x64_scope
+def estimate(rule: Rule | str, params: Any, *, peers: int, committee: Committee, fraction_bits: int | None = None) -> Cost:
+    """Exact communication, material and leakage of a round, without running it.
+
+    Args:
+        rule: a rule or its name.
+        params: pytree like one update (arrays or `jax.ShapeDtypeStruct`), or the number of parameters.
+        peers: number of peers that deal.
+        committee: from `mpcjax.simulate`.
+    """
+    length = params if isinstance(params, int) else size_of(params)
+    return _cost(_setup(resolve(rule), committee, peers, length, fraction_bits))
+
+
+def _setup(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None) -> Setup:
+    if not isinstance(committee, Committee):
+        raise ValueError(f"committee={committee!r}: make one with mpcjax.simulate(parties=5, threshold=2)")
+    if peers < committee.parties:
+        raise ValueError(
+            f"{peers} peers cannot fill a committee of {committee.parties}: its members are drawn from the peers; use "
+            f"mpcjax.simulate(parties={peers}) or fewer"
+        )
+    if length < 1:
+        raise ValueError("an update has no parameters: give leaves of shape [peers, ...] with at least one element")
+    setup = Setup(committee.scheme, rule, peers, length, fraction_bits)
+    _ = setup.bits  # refuse here what the field has no room for
+    return setup
+
+
+def _public(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:
+    peers, length = matrix.shape
+    if reference is None and "reference" in rule.needs:
+        raise ValueError(f"rule {rule.name!r} needs reference=: an update all peers can compute, shaped like one update")
+    if reference is not None and "reference" not in rule.needs:
+        raise ValueError(f"rule {rule.name!r} takes no reference=; leave it out")
+    return Public(
+        weights=_weights(weights, peers),
+        accepted=jnp.ones((peers,), bool),
+        center=jnp.zeros((length,), jnp.float32) if center is None else _finite(vector_like(center, updates, "center")),
+        reference=None if reference is None else _finite(vector_like(reference, updates, "reference")),
+    )
+
+
+def _finite(vector: Any) -> Any:
+    if _compat.is_concrete(vector) and not bool(jnp.all(jnp.isfinite(vector))):
+        raise ValueError("center and reference are public and agreed: they must be finite")
+    return vector
+
+
+def _weights(weights: Any, peers: int) -> Any:
+    """In [0, 1], the largest 1, rounded to the fixed-point grid on which they are used."""
+    if weights is None:
+        return jnp.ones((peers,), jnp.float32)
+    weights = jnp.asarray(weights, jnp.float32)
+    if weights.shape != (peers,):
+        raise ValueError(f"weights has shape {weights.shape}: legal is ({peers},), one weight per peer")
+    if _compat.is_concrete(weights):
+        bad = np.flatnonzero(~(np.isfinite(np.asarray(weights)) & (np.asarray(weights) >= 0)))
+        if bad.size or not bool(jnp.any(weights > 0)):
+            where = f"weights[{bad[0]}]={float(weights[bad[0]])}" if bad.size else "all weights are zero"
+            raise ValueError(f"{where}: legal are finite numbers >= 0, at least one of them positive")
+    largest = jnp.max(weights)
+    return jnp.round(weights / jnp.where(largest > 0, largest, 1) * 2.0**WEIGHT_BITS) / np.float32(2.0**WEIGHT_BITS)
+
+
+def _key(key: Any, inside: bool) -> Any:
+    hint = "np.frombuffer(os.urandom(32), np.uint32)"
+    if key is None:
+        if inside:
+            raise ValueError(f"inside jit, vmap or scan pass key=, 256 bits made outside: {hint}; and round= in a scan")
+        key = os.urandom(32)
+    if isinstance(key, bytes):
+        if len(key) != 32:
+            raise ValueError(f"key has {len(key)} bytes: legal are 32, such as {hint}")
+        key = np.frombuffer(key, "<u4").astype(np.uint32)
+    if getattr(key, "dtype", None) != np.uint32 or key.shape != (8,):
+        raise ValueError(
+            f"key has dtype {getattr(key, 'dtype', type(key).__name__)} and shape {getattr(key, 'shape', ())}: legal are 32 "
+            f"bytes or uint32[8], such as {hint}. A jax.random key is not: it has fewer bits and no cryptographic claim"
+        )
+    return jnp.asarray(key)
+
+
+def _cost(setup: Setup) -> Cost:
+    planned = plan(setup)
+    scheme = setup.scheme
+    return Cost(
+        planned.entries, sum(planned.demands, Demand()), scheme.parties, scheme.threshold, setup.peers, setup.length,
+        planned.bits, setup.rule.reveals, setup.rule.name,
+    )  # fmt: skip
+
+
+def _report(setup: Setup, outcome: simulator.Outcome) -> Report:
+    state = outcome.state
+    return Report(
+        verified=outcome.standing.ok,
+        accepted=state["accepted"],
+        finite=state["finite"],
+        well_dealt=state["well"],
+        certified=state["certified"],
+        accused=outcome.standing.accused,
+        cost=_cost(setup),
+        committee=outcome.members,
+        failed=outcome.failed,
+        seconds=outcome.seconds,
+    )

@@ -1,0 +1,25 @@
+"""Circuits: comparison, bits, truncation, choice and division of secrets, made of products and openings."""
+
+from mpcjax.circuits.bits import Mask, less_than_public, prefix_products, solved_bits
+from mpcjax.circuits.compare import is_negative, is_negative_small, is_zero, less_than
+from mpcjax.circuits.decompose import decompose
+from mpcjax.circuits.select import maximum, minimum, relu, select
+from mpcjax.circuits.truncate import truncate, truncate_nearest
+
+__all__ = [
+    "Mask",
+    "decompose",
+    "is_negative",
+    "is_negative_small",
+    "is_zero",
+    "less_than",
+    "less_than_public",
+    "maximum",
+    "minimum",
+    "prefix_products",
+    "relu",
+    "select",
+    "solved_bits",
+    "truncate",
+    "truncate_nearest",
+]

@@ -1,0 +1,216 @@
+"""Masks with known bits, borrow chains, and the bits of a shared number.
+
+A shared x is opened under a mask, c = x + r, where r is a random number that is also shared bit by bit; what is wanted
+of x then follows from subtracting the shared bits of r from the public bits of c. Subtraction is a chain of borrows:
+position i *generates* a borrow where c_i < r_i and *propagates* one where c_i = r_i. Two neighbouring stretches of the
+chain join to one, (G, P) = (G1 + P1 G0, P1 P0), so that a tree of logarithmic depth gives any borrow (Damgard, Fitzi,
+Kiltz, Nielsen, Toft 2006; Catrina, de Hoogh 2010; the trees are those of Sklansky 1960 and Kogge, Stone 1973).
+
+Two things make the trees cheaper than in the literature. c is public, so that everything about *two* positions is
+linear in the one product of their bits of r, which does not even depend on c. And p = 2^e - 1 makes subtraction mod p a
+subtraction of e bits whose last borrow goes around and in again at the lowest.
+
+Shares are `[rows, ...]`, bits are the last axis, lowest first. Costs count products (each one double sharing; one
+triple in robust mode) and levels (each one call of `multiply`: 3 rounds, 2 in robust mode).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.errors import BoundError
+from mpcjax.fields import Field
+from mpcjax.offline.preprocess import spares
+from mpcjax.protocols import multiply, open_many, verify
+from mpcjax.runtime import SECURITY_BITS, Runtime
+
+
+class Mask(NamedTuple):
+    """A shared random number `value [rows, ...]` and its shared `bits [rows, ..., width]`."""
+
+    value: Any
+    bits: Any
+
+
+def public_bits(field: Field, c: Any, width: int) -> Any:
+    """The lowest `width` bits of public words `c [...]`, as field elements `[..., width]`."""
+    return (c[..., None] >> jnp.arange(width, dtype=field.dtype)) & field.dtype.type(1)
+
+
+def from_bits(field: Field, bits: Any) -> Any:
+    """sum_i 2^i bits_i over the last axis (linear, local); up to e bits."""
+    return field.dot(bits, field.from_int([1 << i for i in range(bits.shape[-1])]), axis=-1)
+
+
+def solved_bits(rt: Runtime, shape: tuple[int, ...]) -> Mask:
+    """Masks r uniform in [0, p) with their e bits, `[rows, *shape]` and `[rows, *shape, e]`.
+
+    e random bits spell a number in [0, 2^e); only the pattern of e ones, which is p, must not occur. One mask shows it
+    with probability 2^-e, and is then a statistical distance of 2^-e from uniform away. As long as all masks of the call
+    together stay within 2^-40 (up to 2^21 of them for e = 61), it is left at that: no product, no round. Otherwise, in
+    particular for every e below 40, `_without_p` rejects the pattern and the masks are exactly uniform.
+
+    Cost: e bits a mask. Revealed: nothing. Source: Damgard et al. 2006, section 6.1 (solved bits).
+    """
+    field, count = rt.field, math.prod(shape)
+    if count << SECURITY_BITS <= 1 << field.exponent:
+        bits = rt.take("bit", (*shape, field.exponent))
+    else:
+        bits = _without_p(rt, count)
+        bits = bits.reshape(bits.shape[0], *shape, field.exponent)
+    return Mask(from_bits(field, bits), bits)
+
+
+def _without_p(rt: Runtime, count: int) -> Any:
+    """`[rows, count, e]` bits, no e of them all ones: candidates with s (sum_i b_i - e) opened, s random; 0 is rejected.
+
+    What is opened is 0 for a rejected candidate and uniform in 1 .. p-1 for a kept one, whatever its bits. A candidate
+    is rejected with probability 2^(1-e) (all ones, or s = 0); there are enough spares for all but 2^-40 of the runs,
+    which abort. A forged zero or non-zero could choose a mask, so the products are verified before a mask is used.
+    Cost: 1 random sharing, 1 product, 1 opening a candidate, and a verification.
+    """
+    field, e = rt.field, rt.field.exponent
+    total = count + spares(count, 2.0 ** (1 - e))
+    bits, blind = rt.take("bit", (total, e)), rt.take("random", (total,))
+    flags = open_many(rt, multiply(rt, blind, field.sub(field.sum(bits, axis=-1), e)), "mask")
+    verify(rt)
+    rt.check("mask", jnp.sum(flags != 0) >= count)
+    return bits[:, jnp.argsort(flags == 0, stable=True)[:count]]
+
+
+def short_mask(rt: Runtime, shape: tuple[int, ...], width: int) -> Mask:
+    """Masks for numbers in [0, 2^width): uniform in [0, 2^(width + 40)), at a statistical distance of 2^-40 each.
+
+    The sum of number and mask does not wrap around, which takes width + 41 <= e. Cost: width + 40 bits a mask.
+    """
+    if width + SECURITY_BITS + 1 > rt.field.exponent:
+        raise BoundError(
+            f"a short mask of {width} + {SECURITY_BITS} bits: the field of {rt.field.exponent} bits holds numbers of up to "
+            f"{rt.field.exponent - SECURITY_BITS - 1} bits under one; use the exact form"
+        )
+    bits = rt.take("bit", (*shape, width + SECURITY_BITS))
+    return Mask(from_bits(rt.field, bits), bits)
+
+
+class Chain(NamedTuple):
+    """Positions of a borrow chain, lowest first: position i generates u_i v_i and propagates a_i + b_i v_i.
+
+    `v [rows, ..., n]` are shared bits; `u`, `a`, `b [..., n]` are public.
+    """
+
+    v: Any
+    u: Any
+    a: Any
+    b: Any
+
+    def generates(self, field: Field) -> Any:
+        return field.mul(self.u, self.v)
+
+    def propagates(self, field: Field) -> Any:
+        return field.add(self.a, field.mul(self.b, self.v))
+
+
+def subtraction(field: Field, c: Any, r: Any) -> Chain:
+    """The chain of c - r for public bits `c [..., n]` and shared bits `r [rows, ..., n]`: c_i < r_i, c_i = r_i."""
+    zero = field.sub(1, c)
+    return Chain(r, zero, zero, field.sub(field.double(c), 1))
+
+
+def _pair(field: Field, high: Chain, low: Chain, product: Any) -> tuple[Any, Any]:
+    """(G, P) of two positions each, linear in their bits and the `product` of these."""
+    g = field.add(
+        high.generates(field), field.mul(low.u, field.add(field.mul(high.a, low.v), field.mul(high.b, product)))
+    )
+    p = field.mul(high.a, low.propagates(field))
+    p = field.add(p, field.mul(high.b, field.add(field.mul(low.a, high.v), field.mul(low.b, product))))
+    return g, p
+
+
+def _at(chain: Chain, where: Any) -> Chain:
+    return Chain(*(part[..., where] for part in chain))
+
+
+def fold(rt: Runtime, chains: list[Chain], whole: list[bool]) -> list[tuple[Any, Any]]:
+    """(G, P) `[rows, ...]` of each of several chains, all in the same rounds; P only where `whole`, else meaningless.
+
+    Cost for n positions: ceil(log2 n) levels for the longest; floor(n / 2) products for pairs, then
+    2 (ceil(n / 2) - 1), less one a level (that has a pair) where P is not wanted.
+    """
+    field = rt.field
+    high = [_at(chain, slice(1, None, 2)) for chain in chains]
+    low = [_at(chain, slice(0, h.v.shape[-1] * 2, 2)) for chain, h in zip(chains, high, strict=True)]
+    products = _multiply_all(rt, [h.v for h in high], [piece.v for piece in low])
+    nodes = []
+    for chain, h, piece, product in zip(chains, high, low, products, strict=True):
+        g, p = _pair(field, h, piece, product)
+        rest = _at(chain, slice(2 * product.shape[-1], None))
+        nodes.append((_joined(g, rest.generates(field)), _joined(p, rest.propagates(field))))
+    while any(g.shape[-1] > 1 for g, _ in nodes):
+        nodes = _level(rt, nodes, whole)
+    return [(g[..., 0], p[..., 0]) for g, p in nodes]
+
+
+def _level(rt: Runtime, nodes: list[tuple[Any, Any]], whole: list[bool]) -> list[tuple[Any, Any]]:
+    """Join neighbours; the lowest stretch of a chain needs no P unless `whole`."""
+    left, right = [], []
+    for (g, p), wanted in zip(nodes, whole, strict=True):
+        pairs, skip = g.shape[-1] // 2 * 2, 0 if wanted else 1
+        high = p[..., 1:pairs:2]
+        left += [high, high[..., skip:]]
+        right += [g[..., 0:pairs:2], p[..., 0:pairs:2][..., skip:]]
+    products = _multiply_all(rt, left, right)
+    joined = []
+    for k, (g, p) in enumerate(nodes):
+        pairs, reach, through = g.shape[-1] // 2 * 2, products[2 * k], products[2 * k + 1]
+        unused = rt.field.zeros((*p.shape[:-1], reach.shape[-1] - through.shape[-1]))
+        joined.append(
+            (
+                _joined(rt.field.add(g[..., 1:pairs:2], reach), g[..., pairs:]),
+                _joined(unused, through, p[..., pairs:]),
+            )
+        )
+    return joined
+
+
+def _joined(*parts: Any) -> Any:
+    return jnp.concatenate(parts, axis=-1)
+
+
+def _multiply_all(rt: Runtime, left: list[Any], right: list[Any]) -> list[Any]:
+    """Element-wise products of several pairs of arrays `[rows, ..., *]` by one call."""
+    products = multiply(rt, _joined(*left), _joined(*right))
+    return jnp.split(products, np.cumsum([part.shape[-1] for part in left])[:-1].tolist(), axis=-1)
+
+
+def less_than_public(rt: Runtime, c: Any, r: Any) -> Any:
+    """[c < r] `[rows, ...]` for public bits `c [..., n]`, shared bits `r [rows, ..., n]`.
+
+    Cost: ceil(log2 n) levels; for n = 61, 85 products. Revealed: nothing.
+    """
+    return fold(rt, [subtraction(rt.field, c, r)], [False])[0][0]
+
+
+def product(rt: Runtime, x: Any) -> Any:
+    """Product over the last axis of `x [rows, ..., n]`: ceil(log2 n) levels, n - 1 products."""
+    while x.shape[-1] > 1:
+        pairs = x.shape[-1] // 2 * 2
+        x = _joined(multiply(rt, x[..., 0:pairs:2], x[..., 1:pairs:2]), x[..., pairs:])
+    return x[..., 0]
+
+
+def prefix_products(rt: Runtime, x: Any) -> Any:
+    """All products x_0 ... x_i over the last axis of `x [rows, ..., n]`: ceil(log2 n) levels of about n / 2 products."""
+    for here, source in _sklansky(x.shape[-1], math.ceil(math.log2(x.shape[-1]))):
+        x = x.at[..., here].set(multiply(rt, x[..., here], x[..., source]))
+    return x
+
+
+def _sklansky(length: int, levels: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Level by level, which positions to extend, and by the stretch ending at which: prefixes in blocks of 2^levels."""
+    every = np.arange(length)
+    extended = [every[every >> level & 1 == 1] for level in range(levels)]
+    return [(here, (here >> level << level) - 1) for level, here in enumerate(extended)]

@@ -1,0 +1,81 @@
+"""Committees: how large, who sits on them, and who has been caught."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+PROTOCOLS = ("shamir", "robust", "spdz")
+
+
+def committee_size(peers: int, corrupt: float, *, protocol: str = "shamir", security_bits: int = 40) -> int:
+    """Smallest committee, drawn at random, whose corrupt members exceed the protocol's threshold with chance <= 2^-bits.
+
+    Args:
+        peers: number n of peers the committee is drawn from.
+        corrupt: how many of them are corrupt: a fraction below 1, or a whole number.
+        protocol: "shamir" (t < m/2), "robust" (t < m/3: the result is always delivered) or "spdz" (m - 1 corrupt).
+        security_bits: 40 by default.
+
+    Returns the size m; the threshold is (m - 1) // 2, (m - 1) // 3 or m - 1. The exact hypergeometric tail is used.
+
+    >>> committee_size(100, 0.1), committee_size(100, 0.1, protocol="spdz")
+    (21, 10)
+    """
+    bad = _corrupt_count(peers, corrupt)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol={protocol!r}: legal are {', '.join(map(repr, PROTOCOLS))}")
+    limit = Fraction(1, 2**security_bits)
+    for size in range(2 if protocol == "spdz" else 3, peers + 1):
+        if _tail(peers, bad, size, tolerated(size, protocol)) <= limit:
+            return size
+    raise ValueError(
+        f"no committee of {peers} peers with {bad} corrupt ones keeps at most {tolerated(peers, protocol)} of {peers} "
+        f"(protocol {protocol!r}) except with chance 2^-{security_bits}; fewer corrupt peers or another protocol is needed"
+    )
+
+
+def tolerated(size: int, protocol: str = "shamir") -> int:
+    """Largest number of corrupt members of a committee of `size` that `protocol` withstands."""
+    return {"shamir": (size - 1) // 2, "robust": (size - 1) // 3, "spdz": size - 1}[protocol]
+
+
+def _corrupt_count(peers: int, corrupt: float) -> int:
+    if peers < 2:
+        raise ValueError(f"peers={peers}: at least 2 are needed")
+    bad = math.ceil(corrupt * peers - 1e-9) if corrupt < 1 else int(corrupt)
+    if not 0 <= bad < peers or (corrupt >= 1 and bad != corrupt):
+        raise ValueError(f"corrupt={corrupt}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
+    return bad
+
+
+def _tail(peers: int, bad: int, size: int, threshold: int) -> Fraction:
+    """P(more than `threshold` of `size` drawn without replacement are among `bad` of `peers`), exactly."""
+    ways = sum(
+        math.comb(bad, k) * math.comb(peers - bad, size - k) for k in range(threshold + 1, min(bad, size) + 1)
+    )
+    return Fraction(ways, math.comb(peers, size))
+
+
+def draw(seed: bytes, peers: int, size: int, excluded: Sequence[int] = ()) -> tuple[int, ...]:
+    """`size` of `peers`, uniformly, without the `excluded` ones (as long as enough are left), from a public seed.
+
+    A function of the seed alone (SHA-256 in counter mode, rejection sampling), so every peer draws the same committee.
+    """
+    import hashlib
+
+    pool = [peer for peer in range(peers) if peer not in set(excluded)]
+    if len(pool) < size:
+        raise ValueError(f"a committee of {size} cannot be drawn: {len(pool)} of {peers} peers are left")
+    for k in range(size):
+        span, counter = len(pool) - k, 0
+        while True:
+            digest = hashlib.sha256(b"mpcjax committee" + seed + k.to_bytes(4, "big") + counter.to_bytes(4, "big")).digest()
+            number, top = int.from_bytes(digest[:8], "big"), 2**64 - 2**64 % span
+            counter += 1
+            if number < top:
+                break
+        chosen = k + number % span
+        pool[k], pool[chosen] = pool[chosen], pool[k]
+    return tuple(sorted(pool[:size]))

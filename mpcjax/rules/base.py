@@ -1,0 +1,63 @@
+"""What a rule is: what a peer does alone, what is checked about its message, what is computed on all, what follows."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+import jax
+
+from mpcjax.certificates import Certificate
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Public:
+    """What every peer knows in a round, flattened to vectors.
+
+    `weights [n]` in [0, 1], zero for peers that are left out; `accepted [n]` bool; `center [d]`: the agreed point that
+    updates are measured from (zero by default); `reference [d]` or None: an agreed update all peers can compute.
+    """
+
+    weights: Any
+    accepted: Any
+    center: Any
+    reference: Any = None
+
+
+class Rule(abc.ABC):
+    """A robust aggregation rule. Subclasses are frozen dataclasses (hashable: a rule is part of a compiled program).
+
+    `local` is trusted to nobody: a peer that skips it fails the certificate. Any message that passes is one that some
+    update could have produced, so nothing more need be proved ("computational surjectivity", Franzese et al. 2023).
+    """
+
+    name: str = ""
+    paper: str = ""
+    reveals: tuple[str, ...] = ("output",)
+    needs: tuple[str, ...] = ()
+
+    def local(self, update: Any, peer: Any, public: Public) -> Any:
+        """What peer number `peer` makes of its `update [d]`, float32; the update itself by default."""
+        return update
+
+    @abc.abstractmethod
+    def certificate(self, peers: int) -> Certificate:
+        """What is checked about every message."""
+
+    @abc.abstractmethod
+    def combine(self, messages: Any, public: Public) -> Any:
+        """`messages [n, d]`, secret or plain, to `[d]`. Written with operators and `mpcjax.secret` functions."""
+
+    def finish(self, combined: Any, public: Public) -> Any:
+        """What everybody computes from the opened `combined [d]`; the identity by default."""
+        return combined
+
+    def plain(self, updates: Any, public: Public) -> Any:
+        """The rule without MPC, in float: its specification. `updates [n, d]` to `[d]`."""
+        import jax.numpy as jnp
+
+        peers = jnp.arange(updates.shape[0])
+        messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
+        return self.finish(self.combine(messages, public), public)

@@ -1,0 +1,148 @@
+"""Running a round with all parties in this process: compiled phase by phase, repeated with new committees on an abort.
+
+This protects nobody from the owner of the process: it computes what the parties would compute, and sees all of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax import committee as committees
+from mpcjax import prg
+from mpcjax.errors import Abort
+from mpcjax.fabric import Simulated
+from mpcjax.fields import Field
+from mpcjax.rules import Public
+from mpcjax.session import PHASES, Setup, Standing, State, plan, run_offline, run_phase, run_round
+from mpcjax.sharing import Shamir
+
+
+class Committee:
+    """A committee simulated in this process. Made by `mpcjax.simulate`.
+
+    `caught`: peers proven to have sent wrong shares; they are never drawn again. `history`: committees whose round was
+    aborted, with the name of the failed check.
+    """
+
+    def __init__(self, scheme: Shamir, tamper: Any = None, attempts: int = 5):
+        self.scheme, self.tamper, self.attempts = scheme, tamper, attempts
+        self.caught: set[int] = set()
+        self.history: list[tuple[tuple[int, ...], str]] = []
+
+    @property
+    def parties(self) -> int:
+        return self.scheme.parties
+
+    @property
+    def threshold(self) -> int:
+        return self.scheme.threshold
+
+    @property
+    def field(self) -> Field:
+        return self.scheme.field
+
+    def __repr__(self) -> str:
+        mode = "robust" if self.scheme.robust else "with abort"
+        return f"Committee(parties={self.parties}, threshold={self.threshold}, field=2^{self.field.exponent}-1, {mode})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a round: the final state and standing, and (eager) who sat, what failed before, seconds by phase."""
+
+    state: State
+    standing: Standing
+    members: tuple[int, ...] = ()
+    failed: tuple[tuple[tuple[int, ...], str], ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
+
+
+def round_seed(key: Any, round: Any, attempt: int) -> Any:
+    """256-bit seed of one attempt at one round: `key [8]` uint32, `round` an integer (may be traced)."""
+    return prg.Stream.from_seed(key).child("attempt", attempt).at("round", round).key()
+
+
+def traced(setup: Setup, committee: Committee, key: Any, round: Any, updates: Any, public: Public) -> Outcome:
+    """The whole round in the current trace; no repetition, look at `standing.ok`."""
+    hook = None
+    if committee.tamper is not None:
+        arrays = committee.tamper.arrays(tuple(range(committee.parties)), None, 0)
+        hook = committee.tamper.hook(committee.field, arrays)
+    fabric = Simulated(committee.parties, hook)
+    return Outcome(*run_round(setup, fabric, round_seed(key, round, 0), updates, public))
+
+
+def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any, public: Public) -> Outcome:
+    """Phase by phase; on a failed check nothing more is sent, and another committee repeats the round."""
+    failed: list[tuple[tuple[int, ...], str]] = []
+    for attempt in range(committee.attempts):
+        seed = round_seed(key, round, attempt)
+        members = committees.draw(np.asarray(seed).tobytes(), setup.peers, committee.parties, sorted(committee.caught))
+        outcome = _attempt(setup, committee, members, round, attempt, seed, updates, public)
+        liars = [members[j] for j in np.flatnonzero(np.asarray(outcome.standing.accused))]
+        committee.caught.update(liars)
+        if bool(outcome.standing.ok):
+            return dataclasses.replace(outcome, members=members, failed=tuple(failed))
+        check = next((name for name, ok in outcome.standing.checks.items() if not bool(ok)), "unknown")
+        failed.append((members, check))
+        committee.history.append((members, check))
+    raise Abort(
+        failed[-1][1],
+        phase="all",
+        round=round,
+        parties=sorted(committee.caught),
+        remedy=f"{len(failed)} committees in a row were disturbed: {[list(m) for m, _ in failed]}; use a larger committee "
+        "(mpcjax.committee_size), or robust mode (threshold < parties / 3), which corrects and names the liars",
+    )
+
+
+def _attempt(
+    setup: Setup, committee: Committee, members: tuple[int, ...], round: int, attempt: int, seed: Any, updates: Any, public: Public
+) -> Outcome:
+    programs = compiled(setup, committee.tamper)
+    arrays = () if committee.tamper is None else committee.tamper.arrays(members, round, attempt)
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, *args: Any) -> Any:
+        start = time.perf_counter()
+        result = jax.block_until_ready(programs[name](*args))
+        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+        return result
+
+    stocks, standing = timed("offline", seed, arrays)
+    state: State = {"updates": updates, "public": public}
+    for name, stock in zip(PHASES, stocks, strict=True):
+        if not bool(standing.ok):
+            break  # what is opened later would rest on something unverified
+        if name == "exclude" and bool(jnp.all(state["well"])):
+            continue
+        state, standing = timed(name, seed, arrays, stock, state, standing)
+    return Outcome(state, standing, seconds=tuple(seconds.items()))
+
+
+@lru_cache(maxsize=64)
+def compiled(setup: Setup, tamper: Any) -> dict[str, Any]:
+    """The jitted phases of a setup; shapes are static, so each compiles once."""
+    parties, field = setup.scheme.parties, setup.scheme.field
+    plan(setup)
+
+    def fabric(arrays: Any) -> Simulated:
+        return Simulated(parties, None if tamper is None else tamper.hook(field, arrays))
+
+    def phase(name: str) -> Any:
+        def run(seed: Any, arrays: Any, stock: Any, state: State, standing: Standing) -> Any:
+            return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
+
+        return jax.jit(run)
+
+    return {
+        "offline": jax.jit(lambda seed, arrays: run_offline(setup, fabric(arrays), seed)),
+        **{name: phase(name) for name in PHASES},
+    }
