@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax import _compat
+
 # (updates [n, d] float32, honest mask [n] bool, key) -> [n, d], or [d] for the same row from every malicious peer.
 # The mask is a NumPy array wherever it is known at trace time.
 Craft = Callable[[jax.Array, Any, Any], jax.Array]
@@ -68,10 +70,10 @@ class Attack:
 
 def peer_count(leaves: list[Any]) -> int:
     """The common leading axis of all leaves."""
-    sizes = {leaf.shape[0] if leaf.ndim else None for leaf in leaves}
-    if len(sizes) != 1 or None in sizes:
+    sizes = {leaf.shape[:1] for leaf in leaves}
+    if len(sizes) != 1 or () in sizes:
         raise ValueError(f"every leaf needs the same leading axis, one row per peer; the leading axes are {sizes}")
-    return sizes.pop()
+    return sizes.pop()[0]
 
 
 def malicious_mask(malicious: Any, peers: int) -> Any:
@@ -79,11 +81,11 @@ def malicious_mask(malicious: Any, peers: int) -> Any:
 
     A NumPy array wherever the value is known now, so that f is known at trace time too.
     """
-    if isinstance(malicious, (int, np.integer)) and not isinstance(malicious, bool):
+    if isinstance(malicious, int | np.integer) and not isinstance(malicious, bool):
         if not 0 <= malicious < peers:
             raise ValueError(f"malicious={malicious}: a count must be in 0..{peers - 1} for {peers} peers")
         return np.arange(peers) >= peers - int(malicious)
-    mask = malicious if isinstance(malicious, jax.core.Tracer) else np.asarray(malicious)
+    mask: Any = np.asarray(malicious) if _compat.is_concrete(malicious) else malicious
     if mask.shape != (peers,) or mask.dtype != np.bool_:
         raise ValueError(f"malicious must be a count or a bool mask [{peers}], not {mask.dtype}{list(mask.shape)}")
     if isinstance(mask, np.ndarray) and mask.all():

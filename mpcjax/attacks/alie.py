@@ -30,7 +30,8 @@ def alie(z: float | None = None) -> Attack:
     """``mu - z sigma`` from every malicious peer.
 
     Args:
-      z: None takes the paper's formula for the n and f at hand (``alie_factor``). ByzFL's default, 1.5, is far stronger.
+      z: None takes the paper's formula for the n and f at hand (``alie_factor``). ByzFL's default, 1.5, is far
+        stronger.
 
     Reference: Baruch et al. 2019, "A little is enough", algorithm 3.
     """

@@ -14,8 +14,8 @@ class Cheat:
     """An adversary for ``mpcjax.simulate(..., tamper=Cheat(peers=(24,), round=10))``.
 
     The first of ``peers`` that sits on the committee adds ``error`` to every field element that it sends to the other
-    members in ``phase``. The outcome that the protocol promises: the round ends in an abort and is repeated with another
-    committee, or, in robust mode, the shares are corrected and the sender is named. Never a wrong result.
+    members in ``phase``. The outcome that the protocol promises: the round ends in an abort and is repeated with
+    another committee, or, in robust mode, the shares are corrected and the sender is named. Never a wrong result.
 
     Attributes:
       peers: who cheats, in order of preference; nobody does if none of them sits.

@@ -29,8 +29,6 @@ def deal(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
     `values` are field elements or signed integers (int32, int64), which are taken mod p.
     """
     scheme = rt.scheme
-    if jnp.issubdtype(values.dtype, jnp.signedinteger):
-        values = rt.field.from_signed(values)
     shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label))
     return rt.fabric.from_peers(shares, label)
 

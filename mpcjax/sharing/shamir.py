@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import Field, linalg
+from mpcjax.sharing._deal import forward_differences
 from mpcjax.sharing.reed_solomon import error_positions, first_good, weights_at_zero
 
 
@@ -52,13 +53,7 @@ class Shamir:
         The randomness is taken as forward differences at 0, in bijection with the coefficients as long as
         degree < p; each share then costs `degree` additions and no multiplication.
         """
-        differences = [secret, *randomness]
-        rows = []
-        for _ in self.points:
-            for k in range(len(differences) - 1):
-                differences[k] = self.field.add(differences[k], differences[k + 1])
-            rows.append(differences[0])
-        return jnp.stack(rows)
+        return jnp.stack(forward_differences(self.field, self.parties, secret, randomness))
 
     def reconstruct(self, shares: Any, degree: int | None = None) -> Any:
         """Value at 0 of the polynomial through the first `degree + 1` of `shares [parties, ...]`, unchecked."""

@@ -1,7 +1,7 @@
 """Training: data, partitions, models, the peers' dynamics and the loop around an aggregator.
 
-Needs the extra ``mpcjax[train]`` and is not imported by ``mpcjax`` itself. Everything here runs in float32 on one machine:
-it simulates the peers' side of a training run, and calls ``mpcjax.aggregate`` for the part that is under MPC.
+Needs the extra ``mpcjax[train]`` and is not imported by ``mpcjax`` itself. Everything here runs in float32 on one
+machine: it simulates the peers' side of a training run, and calls ``mpcjax.aggregate`` for the part that is under MPC.
 """
 
 from mpcjax.train.aggregators import Aggregator as Aggregator

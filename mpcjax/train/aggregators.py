@@ -55,8 +55,8 @@ def secure(rule: mpcjax.Rule | str, committee: Any, *, key: Any = None, **option
     Args:
       rule: a rule of ``mpcjax.rules``, or its name.
       committee: from ``mpcjax.simulate``.
-      key: 256 bits for all rounds; None takes fresh ones from the operating system in every round, and then a run cannot
-        be repeated share by share (its values can: they do not depend on the key, but for excluded peers).
+      key: 256 bits for all rounds; None takes fresh ones from the operating system in every round, and then a run
+        cannot be repeated share by share (its values can: they do not depend on the key, but for excluded peers).
       options: more keyword arguments of ``mpcjax.aggregate``.
     """
     resolved = resolve(rule)

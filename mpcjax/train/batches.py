@@ -13,7 +13,7 @@ from mpcjax.train.data import Dataset
 
 
 class Batches(NamedTuple):
-    """The training set on the device, and who holds what. A pytree: pass it into jitted functions, do not close over it.
+    """The training set on the device, and who holds what. A pytree: an argument of jitted functions, not a constant.
 
     Attributes:
       images: uint8 ``[N, height, width, channels]``.
@@ -82,4 +82,5 @@ def root_batch(data: Dataset, size: int = 100, *, seed: int = 0) -> tuple[jax.Ar
         raise ValueError(f"size={size}: must be in 1..{len(data.train_labels)}")
     key = jax.random.fold_in(jax.random.key(seed), 0x726F6F74)
     chosen = np.asarray(jax.random.permutation(key, len(data.train_labels)))[:size]
-    return standardise(jnp.asarray(data.train_images[chosen]), moments(data)), jnp.asarray(data.train_labels[chosen], jnp.int32)
+    images, labels = jnp.asarray(data.train_images[chosen]), jnp.asarray(data.train_labels[chosen], jnp.int32)
+    return standardise(images, moments(data)), labels

@@ -33,7 +33,7 @@ def save(path: str | os.PathLike, state: Any, *, round: int, settings: Mapping[s
 
 def load(path: str | os.PathLike, template: Any, *, settings: Mapping[str, Any]) -> tuple[Any, int]:
     """``(state, round)`` of a checkpoint with the same settings and the same shapes as ``template``."""
-    payload = serialization.msgpack_restore(Path(path).read_bytes())
+    payload: Any = serialization.msgpack_restore(Path(path).read_bytes())
     _same_settings(path, json.loads(payload["settings"]), json.loads(json.dumps(dict(settings))))
     state = serialization.from_state_dict(template, payload["state"])
     for (where, wanted), found in zip(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,8 @@ def load(name: str = "fashion_mnist", *, source: str = "auto", data_dir: str | o
       name: ``"fashion_mnist"``, ``"mnist"`` or ``"digits"`` (scikit-learn's 8x8 digits).
       source: ``"auto"`` takes the first that works of: a data set that tensorflow-datasets has already prepared; local
         IDX files (``$MPCJAX_DATA``, else Debian's ``dataset-fashion-mnist``); a download, prepared with
-        tensorflow-datasets; scikit-learn's digits. ``"local"`` is the same without the download. ``"tfds"`` and ``"idx"``
-        take that one or raise.
+        tensorflow-datasets; scikit-learn's digits. ``"local"`` is the same without the download. ``"tfds"`` and
+        ``"idx"`` take that one or raise.
       data_dir: where tensorflow-datasets keeps its data; ``$TFDS_DATA_DIR`` or ``~/tensorflow_datasets`` if None.
 
     Returns:
@@ -108,7 +109,7 @@ def _idx(name: str) -> Dataset:
 def _digits(why: str = "") -> Dataset:
     from sklearn.datasets import load_digits  # late: slow to import, and an extra
 
-    digits = load_digits()
+    digits: Any = load_digits()
     images = np.asarray(digits["images"], np.uint8)[..., None]
     labels = np.asarray(digits["target"], np.int32)
     order = np.random.default_rng(0).permutation(len(labels))  # the file is sorted by writer

@@ -80,9 +80,9 @@ def train(
 ) -> History:
     """Trains for ``rounds`` rounds in all.
 
-    If ``checkpoint`` names an existing file, the run goes on from there and gives, bit for bit on the same machine, what
-    it would have given without the break. A round whose value is not finite, or not verified, changes no parameter; its
-    record says ``"applied": false``.
+    If ``checkpoint`` names an existing file, the run goes on from there and gives, bit for bit on the same machine,
+    what it would have given without the break. A round whose value is not finite, or not verified, changes no
+    parameter; its record says ``"applied": false``.
 
     Args:
       run: the experiment.

@@ -1,4 +1,4 @@
-"""How a round of training begins and ends: what the peers compute before the aggregation, and what becomes of its value.
+"""How a round of training begins and ends: what the peers compute, and what becomes of the aggregate.
 
 A method keeps its whole state in one dictionary of arrays, so a checkpoint is that dictionary. It has four functions:
 
@@ -7,8 +7,8 @@ A method keeps its whole state in one dictionary of arrays, so a checkpoint is t
   ``step(state, value) -> state``: what every peer does with the opened value
   ``params(state) -> [d]``: the model to evaluate
 
-Momentum is on the peer's side, as an exponential average: ``m_i <- beta m_i + (1 - beta) g_i``. In Karimireddy et al. it
-is a sum, ``m_i <- beta m_i + g_i``, that is 1 / (1 - beta) larger: rescale learning rate and clip when porting.
+Momentum is on the peer's side, as an exponential average: ``m_i <- beta m_i + (1 - beta) g_i``. In Karimireddy et al.
+it is a sum, ``m_i <- beta m_i + g_i``, that is 1 / (1 - beta) larger: rescale learning rate and clip when porting.
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ class Rsa:
     """Every peer keeps its own model and sends its difference from the shared one (Li et al. 2019, algorithm 2).
 
     Peer: ``th_i -= a (m_i + lam sign(th_i - th_0))`` with m_i the momentum of its gradient at th_i; it sends
-    ``th_i - th_0``. The rule gives the pull, ``lam sum_i sign(th_i - th_0)``: ``mpcjax.rules.rsa(lam=penalty)`` with the
-    same penalty. Shared: ``th_0 += a (pull - mu th_0)``. The rate a is ``rate``, or ``rate / sqrt(round + 1)`` with ``decay``.
+    ``th_i - th_0``. The rule gives the pull, ``lam sum_i sign(th_i - th_0)``: ``mpcjax.rules.rsa(lam=penalty)`` with
+    the same penalty. Shared: ``th_0 += a (pull - mu th_0)``. The rate a is ``rate``, or ``rate / sqrt(round + 1)`` with
+    ``decay``.
     """
 
     task: Task

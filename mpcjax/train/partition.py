@@ -13,12 +13,11 @@ def iid(labels: np.ndarray, peers: int, *, seed: int = 0) -> list[np.ndarray]:
     return [np.sort(part) for part in np.array_split(_permutation(seed, len(labels)), peers)]
 
 
-def dirichlet(
-    labels: np.ndarray, peers: int, *, alpha: float, seed: int = 0, at_least: int = 1
-) -> list[np.ndarray]:
+def dirichlet(labels: np.ndarray, peers: int, *, alpha: float, seed: int = 0, at_least: int = 1) -> list[np.ndarray]:
     """Class k is shared out in proportions drawn from Dirichlet(alpha): small alpha, few classes per peer.
 
-    A peer that comes out with fewer than ``at_least`` samples gets them from the largest parts, so that nobody is empty.
+    A peer that comes out with fewer than ``at_least`` samples gets them from the largest parts, so that nobody is
+    empty.
 
     Reference: Hsu, Qi, Brown 2019, "Measuring the effects of non-identical data distribution".
     """

@@ -114,8 +114,9 @@ def _read_source(source: Any) -> Arrays:
 def _builder(name: str) -> Any:
     """A builder class named ``<name>_idx``, kept out of the package's global registry."""
     tfds = _tfds()
+    base: Any = tfds.core.GeneratorBasedBuilder
 
-    class IdxBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    class IdxBuilder(base, skip_registration=True):  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
         """28x28 grey images and ten classes, from the four IDX files."""
 
         VERSION = tfds.core.Version(VERSION)

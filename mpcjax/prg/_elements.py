@@ -1,0 +1,221 @@
+"""Uniform field elements from ChaCha20 keystream.
+
+A candidate c is e bits of keystream, uniform on the 2**e numbers 0 .. p. If c < p it is the element. Otherwise (chance
+2**-e) the element is r = W mod p, with W a 64-bit word from a stream of its own (same key, another nonce).
+With rho = 2**64 mod p, r has statistical distance rho (p - rho) / (p 2**64) from uniform; and since
+Pr[x] = 2**-e + 2**-e Pr[r = x] and 1/p = 2**-e + 2**-e / p, an element has 2**-e times that distance:
+
+    e = 61: rho = 8, less than 2**-122 per element        e = 31: rho = 4, less than 2**-93 per element
+
+Tiny fields (e <= 13) take W mod p at once: at most 2**-53 per element.
+
+Order. The keystream is taken in chunks of `lanes` blocks, and within a chunk word-major: element (k, w, l), flat
+k * chunk + w * lanes + l, is word w of block k * lanes + l (a word is 64 bits, or 32 for e = 31). The last chunk starts
+at count - chunk, over the end of the one before it. This permutation depends on nothing but the field and the count.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from mpcjax.prg._chacha import core, lane_map, rolled_blocks, unhoisted
+
+LANES = 8192  # blocks in a chunk: 512 kB of keystream, which stays in the cache of a core or two
+FEW = 1 << 14  # elements; up to here the rolled form does: compiling the unrolled one takes about a second
+_ONES, _HIGH61, _P31 = np.uint32(0xFFFFFFFF), np.uint32((1 << 29) - 1), np.uint32((1 << 31) - 1)
+
+
+def per_block(field) -> int:
+    """Candidates in a block of 16 words."""
+    return 16 if field.exponent == 31 else 8
+
+
+def _mod_tiny(low, high, e: int):
+    """The 64-bit word (low, high) mod p = 2**e - 1, e <= 13, in 32-bit arithmetic."""
+    p = np.uint32((1 << e) - 1)
+
+    def fold(x):
+        for _ in range(math.ceil(32 / e)):
+            x = (x & p) + (x >> np.uint32(e))
+        return x
+
+    x = fold(fold(low) + (fold(high) << np.uint32(32 % e)))
+    return jnp.where(x == p, np.uint32(0), x)
+
+
+def finish(words, e: int) -> list:
+    """16 words of a block -> its candidates as uint32 words (pairs low, high for e = 61) and a word that is not 0 if a
+    candidate is p."""
+    if e == 61:
+        words = [w & _HIGH61 if i % 2 else w for i, w in enumerate(words)]
+        bad = [(low == _ONES) & (high == _HIGH61) for low, high in zip(words[::2], words[1::2], strict=True)]
+    elif e == 31:
+        words = [w & _P31 for w in words]
+        bad = [w == _P31 for w in words]
+    else:
+        words = [_mod_tiny(low, high, e) for low, high in zip(words[::2], words[1::2], strict=True)]
+        return [*words, jnp.zeros_like(words[0])]
+    flag = bad[0]
+    for b in bad[1:]:
+        flag = flag | b
+    return [*words, flag.astype(jnp.uint32)]
+
+
+def _joined(words) -> list:
+    """Words low, high, low, high, ... -> uint64."""
+    return [
+        low.astype(jnp.uint64) | (high.astype(jnp.uint64) << np.uint64(32))
+        for low, high in zip(words[::2], words[1::2], strict=True)
+    ]
+
+
+def as_field(words, e: int) -> list:
+    """Candidates as words of the field's type."""
+    return _joined(words) if e == 61 else list(words)
+
+
+def _mod64(word, e: int):
+    """uint64 -> mod p."""
+    p = np.uint64((1 << e) - 1)
+    for _ in range(3):
+        word = (word & p) + (word >> np.uint64(e))
+    return jnp.where(word == p, np.uint64(0), word)
+
+
+def replace(candidates, key, spare, counters, field):
+    """candidates [w, ..., l] of blocks `counters` [..., l] under key [8]: those equal to p -> W mod p, nonces `spare [2, 3]`."""
+    nonces = jnp.expand_dims(spare[: per_block(field) // 8], tuple(range(1, 1 + counters.ndim)))
+    words = _joined(rolled_blocks(key, counters, nonces))  # 8 of [1 or 2, ..., l]
+    stand_in = _mod64(jnp.concatenate(words), field.exponent).astype(candidates.dtype)
+    return jnp.where(candidates == candidates.dtype.type(field.modulus), stand_in, candidates)
+
+
+def _few(keys, nonce, field, count: int):
+    """keys [n, 8] -> [n, count], each element a 128-bit word mod p."""
+    e = field.exponent
+    counters = jnp.arange(-(-count // 4), dtype=jnp.uint32)
+    words = jnp.stack(_joined(rolled_blocks(keys[:, None, :], counters, nonce)))  # [8, n, blocks]
+    low, high = _mod64(words[0::2], e), _mod64(words[1::2], e)
+    elements = _mod64(low + _mod64(high << np.uint64(64 % e), e), e).astype(field.dtype)
+    return jnp.moveaxis(elements, 0, 1).reshape(keys.shape[0], -1)[:, :count]
+
+
+def _chunked(keys, nonces, field, count: int, lanes: int, finish):
+    """keys [n, 8] -> [n, count], chunk by chunk: every intermediate value stays in cache."""
+    e, chunk = field.exponent, per_block(field) * lanes
+    steps = -(-count // chunk)
+    iota = jnp.arange(lanes, dtype=jnp.uint32)
+
+    def kernel(scalars, elements):
+        return finish(core(scalars[:8], elements[0], scalars[8:]), e)
+
+    def one_chunk(i, out):
+        i = unhoisted(i)
+        row, step = i // steps, i % steps
+        offset = jnp.minimum(step * chunk, count - chunk)
+        key = keys[row]
+        counters = (step * lanes).astype(jnp.uint32) + iota
+        *words, flags = lane_map(kernel, [*key, *nonces[0]], [counters], 9 if e < 31 else 17)
+        for w, candidates in enumerate(as_field(words, e)):
+            out = lax.dynamic_update_slice(out, candidates[None], (row, offset + w * lanes))
+
+        def repaired(state):
+            old = lax.dynamic_slice(state[0], (row, offset), (1, chunk)).reshape(-1, lanes)
+            new = replace(old, key, nonces[1:], counters, field).reshape(1, chunk)
+            return lax.dynamic_update_slice(state[0], new, (row, offset)), jnp.uint32(0)
+
+        flag = lax.reduce(flags, np.uint32(0), lax.bitwise_or, (0,))
+        return lax.while_loop(lambda state: state[1] != 0, repaired, (out, flag))[0]
+
+    empty = jnp.zeros((keys.shape[0], count), field.dtype)
+    return lax.fori_loop(0, keys.shape[0] * steps, one_chunk, empty)
+
+
+def _whole_rows(keys, nonces, field, count: int, lanes: int, finish):
+    """The same elements, a row at a time: for accelerators, which want long arrays and have memory to match."""
+    chunk = per_block(field) * lanes
+    steps = -(-count // chunk)
+    counters = jnp.arange(steps * lanes, dtype=jnp.uint32).reshape(steps, lanes)
+
+    def row(key):
+        *words, flags = finish(core(list(key), counters, list(nonces[0])), field.exponent)
+        candidates = jnp.stack(as_field(words, field.exponent))  # [per, steps, lanes]
+        if field.exponent >= 31:
+            candidates = lax.cond(
+                (flags != 0).any(), lambda c: replace(c, key, nonces[1:], counters, field), lambda c: c, candidates
+            )
+        flat = jnp.moveaxis(candidates, 0, 1).reshape(-1)
+        return lax.dynamic_update_slice(flat[:count], flat[-chunk:], (count - chunk,))
+
+    return lax.map(row, keys)
+
+
+def expand(keys, nonces, field, count: int, finish=finish):
+    """keys [n, 8], nonces [3, 3] -> [n, count] elements; `finish` is for tests, which put p among the candidates."""
+    blocks = -(-count // per_block(field))
+    if count <= FEW:
+        return _few(keys, nonces[0], field, count)
+    lanes = min(LANES, 8 * -(-blocks // 8))
+    if blocks > 1 << 32:
+        raise ValueError(f"{count} elements are more than one key gives: 2**32 blocks of 64 bytes")
+    size = max(count, per_block(field) * lanes)
+    out = lax.platform_dependent(
+        keys,
+        nonces,
+        cpu=lambda keys, nonces: _chunked(keys, nonces, field, size, lanes, finish),
+        default=lambda keys, nonces: _whole_rows(keys, nonces, field, size, lanes, finish),
+    )
+    return out[:, :count]
+
+
+@partial(jax.jit, static_argnames=("field", "count"))
+def _elements(keys, nonces, field, count: int):
+    @jax.custom_batching.custom_vmap  # a batch of keys is more keys: loops and windows above see one axis of them
+    def run(keys, nonces):
+        return expand(keys, nonces, field, count)
+
+    @run.def_vmap
+    def _(axis_size, in_batched, keys, nonces):
+        if in_batched[1]:
+            raise ValueError("nonces are names: the same for every key of a batch")
+        return run(keys.reshape(-1, 8), nonces).reshape(axis_size, -1, count), True
+
+    return run(keys, nonces)
+
+
+def as_shape(shape) -> tuple[int, ...]:
+    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
+
+
+def field_elements(keys, nonces, field, shape):
+    """keys [..., 8] uint32 under `nonces [3, 3]` (one to expand, two spare) -> [..., *shape] elements of the field.
+
+    The low-level form of `Stream.uniform`, for loops over keys that `Stream.claim` gave: there the caller sees to it
+    that a (key, nonce) is expanded once.
+    """
+    shape = as_shape(shape)
+    count = math.prod(shape)
+    out = (*keys.shape[:-1], *shape)
+    if math.prod(out) == 0:
+        return jnp.zeros(out, field.dtype)
+    return _elements(keys.reshape(-1, 8), nonces, field, count).reshape(out)
+
+
+def keystream(keys, nonce, first, words: int):
+    """RFC 8439 keystream: keys [..., 8], nonce [3], first block counter -> [..., words] uint32, in the RFC's order."""
+    counters = jnp.asarray(first, jnp.uint32) + jnp.arange(-(-words // 16), dtype=jnp.uint32)
+    out = jnp.moveaxis(rolled_blocks(keys[..., None, :], counters, jnp.asarray(nonce, jnp.uint32)), 0, -1)
+    return out.reshape(*keys.shape[:-1], -1)[..., :words]
+
+
+def random_bits(keys, nonces, count: int):
+    """keys [..., 8] -> [..., count] uint8, each 0 or 1: the keystream's bits, lowest first."""
+    words = keystream(keys, nonces[0], 0, -(-count // 32))
+    bits = (words[..., None] >> jnp.arange(32, dtype=jnp.uint32)) & np.uint32(1)
+    return bits.reshape(*keys.shape[:-1], -1)[..., :count].astype(jnp.uint8)

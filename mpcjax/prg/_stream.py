@@ -1,0 +1,123 @@
+"""Streams: keys with a path of names, of which none can be used twice."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import struct
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax._compat import trace_state
+from mpcjax.errors import NonceReuse
+from mpcjax.prg._chacha import rolled_blocks
+from mpcjax.prg._elements import as_shape, field_elements, keystream, random_bits
+
+
+def _encode(path: tuple) -> bytes:
+    """Injective encoding of a path: every part is tagged with its type and its length."""
+    parts = []
+    for part in path:
+        if isinstance(part, str):
+            parts.append(b"s" + part.encode())
+        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
+            parts.append(b"i" + str(int(part)).encode())
+        else:
+            raise TypeError(f"{part!r} in the name {path!r} of some randomness must be a static int or str")
+    return b"mpcjax-prg-2" + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def _nonce(kind: str, path: tuple) -> np.ndarray:
+    """96 bits of SHA-256, [3] uint32; `kind` tells expansion from derivation of keys."""
+    return np.frombuffer(hashlib.sha256(_encode((kind, *path))).digest()[:12], "<u4").astype(np.uint32)
+
+
+class Stream:
+    """Keys [rows, 8], one row per party or peer, and a path: each name below it can be taken once."""
+
+    def __init__(self, keys, path: tuple = ()):
+        keys = jnp.asarray(keys)
+        if keys.dtype != jnp.uint32 or keys.ndim != 2 or keys.shape[1] != 8:
+            raise ValueError(f"keys must be uint32 of shape [rows, 8], got {keys.dtype} {keys.shape}")
+        self._keys, self._path = keys, path
+        self._taken: set[bytes] = set()
+        self._trace = trace_state()
+
+    @staticmethod
+    def from_seed(seed=None) -> Stream:
+        """One row: from 32 bytes, from uint32[8] (may be traced), or, with None, from the operating system."""
+        seed = os.urandom(32) if seed is None else seed
+        if isinstance(seed, bytes):
+            if len(seed) != 32:
+                raise ValueError(f"a seed is 32 bytes, got {len(seed)}")
+            seed = np.frombuffer(seed, "<u4").astype(np.uint32)
+        return Stream(jnp.asarray(seed, jnp.uint32).reshape(1, 8))
+
+    @property
+    def rows(self) -> int:
+        return self._keys.shape[0]
+
+    def _take(self, label: str, indices: tuple) -> tuple:
+        if trace_state() != self._trace:
+            raise NonceReuse(
+                f"randomness {label!r} comes from a stream made outside of this loop body or transformed function, "
+                "which may run many times: pass its keys in as arguments and make the stream inside"
+            )
+        path = (*self._path, label, *indices)
+        name = _encode((label, *indices))
+        if name in self._taken:
+            raise NonceReuse(f"randomness {path!r} was taken before from this stream")
+        self._taken.add(name)
+        return path
+
+    def child(self, label: str, *indices) -> Stream:
+        """A stream with the same rows, one label further down."""
+        return Stream(self._keys, self._take(label, (*indices, "/")))
+
+    def claim(self, label: str, *indices) -> tuple:
+        """`(keys [rows, 8], nonces [3, 3])` for a loop that expands them itself, once, with `field_elements`."""
+        path = self._take(label, indices)
+        return self._keys, np.stack([_nonce(kind, path) for kind in ("expand", "spare 1", "spare 2")])
+
+    def per_row(self, label: str, rows) -> Stream:
+        """From a one-row stream: row j depends on `rows[j]` alone, so who holds party 3 only gets row 3's key."""
+        rows = [int(i) for i in np.asarray(rows).reshape(-1)]
+        if self.rows != 1:
+            raise ValueError(f"per_row({label!r}) needs a stream of one row, this one has {self.rows}")
+        if len(set(rows)) != len(rows):
+            raise NonceReuse(f"per_row {label!r}: indices {rows} name a row twice")
+        nonce = _nonce("row", self._take(label, ("per row",)))
+        return Stream(_row_keys(self._keys, nonce, np.asarray(rows, np.uint32)))
+
+    def at(self, label: str, index) -> Stream:
+        """From a one-row stream: the stream number `index`, an integer below 2^32 that may be traced."""
+        nonce = _nonce("row", self._take(label, ("at",)))
+        return Stream(_row_keys(self._keys, nonce, jnp.asarray(index).astype(jnp.uint32).reshape(1)))
+
+    def key(self):
+        """The key of a one-row stream as a seed, `[8]` uint32, for a program of its own; takes the whole stream."""
+        self._take("key", ())
+        return self._keys[0]
+
+    def uniform(self, label: str, field, shape):
+        """[rows, *shape] uniform field elements."""
+        return field_elements(*self.claim(label), field, shape)
+
+    def words(self, label: str, count: int):
+        """[rows, count] uint32 in the byte order of RFC 8439."""
+        keys, nonces = self.claim(label)
+        return keystream(keys, nonces[0], 0, count)
+
+    def bits(self, label: str, shape):
+        """[rows, *shape] uint8, each 0 or 1."""
+        shape = as_shape(shape)
+        return random_bits(*self.claim(label), math.prod(shape)).reshape(self.rows, *shape)
+
+
+@jax.jit
+def _row_keys(keys, nonce, rows):
+    """keys [1, 8], rows [r] -> [r, 8]: half of block number rows[j]."""
+    return rolled_blocks(keys, rows, jnp.asarray(nonce))[:8].T

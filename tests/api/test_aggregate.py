@@ -1,0 +1,171 @@
+"""The contract of `mpcjax.aggregate`, over every rule."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mpcjax
+from tests.api._reference import REFERENCES
+
+PEERS, LENGTH = 8, 30
+COMMITTEE = mpcjax.simulate(parties=3, threshold=1)
+KEY = np.arange(8, dtype=np.uint32)
+
+
+def updates(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(scale=0.1, size=(PEERS, LENGTH)).astype(np.float32)
+
+
+def extras(rule: str, x: np.ndarray) -> dict:
+    return {"reference": x[: PEERS // 2].mean(0)} if rule == "fltrust" else {}
+
+
+def as_tree(x: np.ndarray) -> dict:
+    lead = x.shape[:-1]
+    return {"dense": {"kernel": jnp.asarray(x[..., :24].reshape(*lead, 4, 6)), "bias": jnp.asarray(x[..., 24:])}}
+
+
+def flat(tree: dict) -> np.ndarray:
+    return np.concatenate([np.asarray(tree["dense"]["kernel"]).ravel(), np.asarray(tree["dense"]["bias"])])
+
+
+def tolerance(rule: str, bits: int, x: np.ndarray) -> float:
+    """The error that the rule's docstring states, and float32 rounding of the result."""
+    rounding = 2.0**-22 * np.abs(x).max()
+    if rule == "rsa":
+        return rounding
+    if rule == "fltrust":
+        return float(np.linalg.norm(x.mean(0)) * (2.0**-bits + PEERS * 2.0**-20)) * 4 + rounding
+    return 2.0 ** -(bits + 1) + rounding
+
+
+@pytest.mark.parametrize("rule", sorted(mpcjax.rules.RULES))
+def test_equals_the_independent_reference(rule):
+    x = updates()
+    result = mpcjax.aggregate(
+        as_tree(x), rule, committee=COMMITTEE, key=KEY, **{k: as_tree(v) for k, v in extras(rule, x).items()}
+    )
+    expected = REFERENCES[rule](x.astype(np.float64), **extras(rule, x))
+    assert bool(result.report.verified) and result.report.excluded == {}
+    assert jax.tree.structure(result.value) == jax.tree.structure(as_tree(x))
+    np.testing.assert_allclose(flat(result.value), expected, rtol=0, atol=tolerance(rule, result.report.cost.fraction_bits, x))
+
+
+@pytest.mark.parametrize("rule", sorted(mpcjax.rules.RULES))
+def test_a_bad_peer_is_left_out_and_named(rule):
+    x = updates(1)
+    good = np.delete(x, [2, 5], axis=0)
+    bad = x.copy()
+    bad[2, 7], bad[5, 0] = np.nan, np.inf
+    extra = extras(rule, x)
+    result = mpcjax.aggregate(jnp.asarray(bad), rule, committee=COMMITTEE, key=KEY, **extra)
+    assert set(result.report.excluded) == {2, 5} and "not finite" in result.report.excluded[2]
+    # RSA's ties need the peers' own numbers, but no tie occurs in random data
+    expected = REFERENCES[rule](good.astype(np.float64), **extra)
+    np.testing.assert_allclose(
+        np.asarray(result.value), expected, rtol=0, atol=tolerance(rule, result.report.cost.fraction_bits, x)
+    )
+
+
+@pytest.mark.parametrize("rule", ["rsa", "centered_clipping"])
+def test_inside_jit_and_scan_it_gives_the_same_bits(rule):
+    x = jnp.asarray(updates(2))
+    eager = mpcjax.aggregate(x, rule, committee=COMMITTEE, key=KEY, round=3)
+
+    @jax.jit
+    def step(x, key):
+        result = mpcjax.aggregate(x, rule, committee=COMMITTEE, key=key, round=3)
+        return result.value, result.report.verified
+
+    value, verified = step(x, jnp.asarray(KEY))
+    assert bool(verified) and value.dtype == jnp.float32
+    np.testing.assert_array_equal(np.asarray(value), np.asarray(eager.value))
+
+    def body(carry, i):
+        result = mpcjax.aggregate(x + carry, rule, committee=COMMITTEE, key=KEY, round=i)
+        return result.value, result.report.verified
+
+    last, fine = jax.lax.scan(body, jnp.zeros(LENGTH), jnp.arange(3))
+    assert bool(fine.all()) and np.isfinite(np.asarray(last)).all()
+    assert not jax.config.jax_enable_x64
+
+
+def test_weights():
+    x, w = updates(3), np.array([1, 2, 0, 4, 1, 1, 1, 1], np.float32)
+    result = mpcjax.aggregate(jnp.asarray(x), "mean", committee=COMMITTEE, weights=w)
+    np.testing.assert_allclose(
+        np.asarray(result.value), REFERENCES["mean"](x.astype(np.float64), w), rtol=0, atol=1e-5
+    )
+
+
+def test_a_longer_update_than_the_bound_is_left_out():
+    x = updates(4)
+    x[3] *= 1e4
+    result = mpcjax.aggregate(jnp.asarray(x), mpcjax.rules.mean(limit=5.0), committee=COMMITTEE)
+    assert set(result.report.excluded) == {3} and "certificate" in result.report.excluded[3]
+    np.testing.assert_allclose(
+        np.asarray(result.value), REFERENCES["mean"](np.delete(x, 3, 0).astype(np.float64)), rtol=0, atol=1e-5
+    )
+
+
+def test_estimate_is_what_is_counted():
+    x = jnp.asarray(updates(5))
+    params = {"w": jnp.zeros((5, 6))}
+    cost = mpcjax.estimate("rsa", params, peers=PEERS, committee=COMMITTEE)
+    report = mpcjax.aggregate(x, "rsa", committee=COMMITTEE).report
+    assert cost == report.cost and cost.rounds == report.rounds
+    assert "votes per coordinate" in str(cost) and "rsa" in str(cost)
+
+
+WRONG = {
+    "empty": (lambda: dict(updates={}), "empty pytree"),
+    "integer leaf": (lambda: dict(updates={"w": jnp.ones((8, 2), jnp.int32)}), r"\['w'\].*int32.*float32"),
+    "scalar leaf": (lambda: dict(updates={"w": jnp.float32(1)}), r"\['w'\].*leading axis"),
+    "ragged": (lambda: dict(updates=[jnp.ones((8, 2)), jnp.ones((7, 2))]), r"\[1\].*7.*8"),
+    "no parameters": (lambda: dict(updates=jnp.ones((8, 0))), "no parameters"),
+    "unknown rule": (lambda: dict(rule="median_of_means"), "centered_clipping"),
+    "no committee": (lambda: dict(committee=None), "mpcjax.simulate"),
+    "too few peers": (lambda: dict(updates=jnp.ones((2, 4))), "2 peers cannot fill a committee of 3"),
+    "weights shape": (lambda: dict(weights=np.ones(3)), r"legal is \(8,\)"),
+    "negative weight": (lambda: dict(weights=-np.ones(8)), r"weights\[0\]=-1"),
+    "zero weights": (lambda: dict(weights=np.zeros(8)), "all weights are zero"),
+    "key of jax.random": (lambda: dict(key=jax.random.key(0)), "uint32"),
+    "short key": (lambda: dict(key=b"secret"), "6 bytes"),
+    "center shape": (lambda: dict(center=jnp.ones(3)), "center"),
+    "missing reference": (lambda: dict(rule="fltrust"), "reference="),
+    "needless reference": (lambda: dict(rule="rsa", reference=jnp.ones(30)), "takes no reference"),
+    "fraction bits": (lambda: dict(fraction_bits=99), "fraction_bits=99"),
+    "norm bound": (lambda: dict(rule=mpcjax.rules.mean(limit=1e12)), "norm bound 1e"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_wrong_arguments_say_what_is_legal(case):
+    change, message = WRONG[case]
+    arguments = dict(updates=jnp.asarray(updates()), rule="centered_clipping", committee=COMMITTEE) | change()
+    with pytest.raises(ValueError, match=message):
+        mpcjax.aggregate(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(parties=4, threshold=2), "honest majority"),
+        (dict(parties=1), "parties"),
+        (dict(parties=5, threshold=-1), "threshold=-1"),
+        (dict(parties=5, field=60), "legal Mersenne"),
+        (dict(parties=9, field=3), "non-zero points"),
+        (dict(parties=5, attempts=0), "attempts=0"),
+    ],
+)
+def test_wrong_committees_say_what_is_legal(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        mpcjax.simulate(**arguments)
+
+
+def test_inside_jit_a_key_is_required():
+    with pytest.raises(ValueError, match="inside jit"):
+        jax.jit(lambda x: mpcjax.aggregate(x, "rsa", committee=COMMITTEE).value)(jnp.asarray(updates()))

@@ -1,0 +1,56 @@
+"""Committee sizes against an independent tail, and the public drawing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+import scipy.stats
+
+from mpcjax.committee import committee_size, draw, tolerated
+
+
+@pytest.mark.parametrize(
+    ("peers", "corrupt", "protocol", "size"),
+    [(100, 0.1, "spdz", 10), (100, 0.1, "shamir", 21), (1000, 0.1, "spdz", 12), (1000, 0.1, "shamir", 45), (25, 5, "shamir", 11)],
+)
+def test_published_sizes(peers, corrupt, protocol, size):
+    assert committee_size(peers, corrupt, protocol=protocol) == size
+
+
+@pytest.mark.parametrize("protocol", ["shamir", "robust", "spdz"])
+@pytest.mark.parametrize(("peers", "bad"), [(40, 4), (100, 20), (300, 15)])
+def test_smallest_by_the_hypergeometric_tail(peers, bad, protocol):
+    size = committee_size(peers, bad, protocol=protocol, security_bits=20)
+    tail = [scipy.stats.hypergeom.sf(tolerated(m, protocol), peers, bad, m) for m in range(2, size + 1)]
+    assert tail[-1] <= 2**-20 * (1 + 1e-9)
+    assert all(t > 2**-20 * (1 - 1e-9) for t in tail[(1 if protocol != "spdz" else 0) : -1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((10, 0.6), "no committee"), ((1, 0), "peers=1"), ((10, 1.5), "corrupt=1.5"), ((10, -1), "corrupt=-1"), ((10, 10), "corrupt=10")],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        committee_size(*arguments)
+
+
+def test_protocol_is_checked():
+    with pytest.raises(ValueError, match="legal are"):
+        committee_size(10, 1, protocol="yao")
+
+
+def test_drawing_is_a_fair_function_of_the_seed():
+    draws = [draw(k.to_bytes(4, "big"), 6, 3) for k in range(4000)]
+    assert draws[0] == draw((0).to_bytes(4, "big"), 6, 3)
+    counts = Counter(draws)
+    assert len(counts) == math.comb(6, 3)
+    assert scipy.stats.chisquare(list(counts.values())).pvalue > 1e-6
+
+
+def test_drawing_leaves_out_who_was_caught():
+    assert all(not {1, 4} & set(draw(bytes([k]), 8, 3, [1, 4])) for k in range(100))
+    with pytest.raises(ValueError, match="2 of 4 peers are left"):
+        draw(b"", 4, 3, [0, 1])
