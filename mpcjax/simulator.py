@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -140,9 +141,28 @@ def compiled(setup: Setup, tamper: Any) -> dict[str, Any]:
         def run(seed: Any, arrays: Any, stock: Any, state: State, standing: Standing) -> Any:
             return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
 
-        return jax.jit(run)
+        return jit_forwarding(run)
 
     return {
         "offline": jax.jit(lambda seed, arrays: run_offline(setup, fabric(arrays), seed)),
         **{name: phase(name) for name in PHASES},
     }
+
+
+def jit_forwarding(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases."""
+    known: dict[str, Any] = {}
+
+    @jax.jit
+    def compute(*args: Any) -> list[Any]:
+        places = {id(leaf): k for k, leaf in enumerate(jax.tree_util.tree_leaves(args))}
+        leaves, known["structure"] = jax.tree_util.tree_flatten(function(*args))
+        known["places"] = [places.get(id(leaf)) for leaf in leaves]
+        return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
+
+    def call(*args: Any) -> Any:
+        fresh, given = iter(compute(*args)), jax.tree_util.tree_leaves(args)
+        leaves = [next(fresh) if place is None else given[place] for place in known["places"]]
+        return jax.tree_util.tree_unflatten(known["structure"], leaves)
+
+    return call

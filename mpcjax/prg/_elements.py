@@ -83,6 +83,8 @@ def as_field(words, e: int) -> list:
 def _mod64(word, e: int):
     """uint64 -> mod p."""
     p = np.uint64((1 << e) - 1)
+    if e < 31:
+        return word % p
     for _ in range(3):
         word = (word & p) + (word >> np.uint64(e))
     return jnp.where(word == p, np.uint64(0), word)

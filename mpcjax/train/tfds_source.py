@@ -87,13 +87,17 @@ def download(name: str, folder: str | os.PathLike, timeout: float = 10.0) -> Pat
     target.mkdir(parents=True, exist_ok=True)
     for file, expected in sums.items():
         path = target / file
-        if not (path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == expected):
+        if not (path.is_file() and sha256(path.read_bytes()) == expected):
             with urllib.request.urlopen(base + file, timeout=timeout) as answer:
                 content = answer.read()
-            if hashlib.sha256(content).hexdigest() != expected:
+            if sha256(content) != expected:
                 raise ValueError(f"{base + file}: the SHA-256 of the download is not the published one")
             path.write_bytes(content)
     return target
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _tfds() -> Any:

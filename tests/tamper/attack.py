@@ -65,7 +65,8 @@ class Hook:
         rows = jnp.moveaxis(x, axis, 0)
         flat = rows.reshape(rows.shape[0], -1)
         self.sent.append(Sent(message.phase, message.label, message.kind, *flat.shape))
-        if message.label.startswith("output") and self.verified is not None:
+        own_shares = message.label.startswith("output") and not message.label.endswith("from king")
+        if own_shares and self.verified is not None:
             self.leaked = self.leaked | (jnp.any(x != 0) & ~self.verified())
         if self.attack is None or x.dtype != self.field.dtype:
             return x

@@ -40,12 +40,16 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """`program(rt, key)` on `scheme`, `key` seeding the peers' inputs; `online`: its material is dealt by the test."""
+    """`program(rt, key, given)` on `scheme`; `online`: its material is dealt by the test.
+
+    `key` seeds the peers' inputs. `defaults` makes what the peers do otherwise, `given`: a pytree, honest by default.
+    """
 
     name: str
     scheme: Shamir
-    program: Callable[[Runtime, Any], Answer]
+    program: Callable[[Runtime, Any, Any], Answer]
     online: bool = True
+    defaults: Callable[[], Any] = dict
 
     def __str__(self) -> str:
         scheme = self.scheme
@@ -76,7 +80,7 @@ def small_paths() -> Iterator[None]:
         opening.BULK, verify.LARGE = before
 
 
-def play(case: Case, attack: Additive | None, off: Any, key: Any) -> tuple[Outcome, list[Sent]]:
+def play(case: Case, attack: Additive | None, off: Any, key: Any, given: Any) -> tuple[Outcome, list[Sent]]:
     """One run on the simulated fabric, in the current trace. `key`: raw `jax.random` key data `[2]`."""
     scheme = case.scheme
     hook = Hook(scheme.field, attack)
@@ -87,7 +91,7 @@ def play(case: Case, attack: Additive | None, off: Any, key: Any) -> tuple[Outco
         stock: Any = dealt(scheme, material, demand(case)) if case.online else None
         rt = Runtime(scheme, fabric, parties, stock)
         hook.verified = lambda: rt.verified
-        answer = case.program(rt, inputs)
+        answer = case.program(rt, inputs, given)
     accepted = jnp.ones((PEERS,), bool) if answer.accepted is None else answer.accepted
     verified = rt.verified if answer.verified is None else answer.verified
     return Outcome(verified, jnp.any(answer.residual != 0), accepted, rt.accused, hook.leaked), hook.sent
@@ -97,7 +101,7 @@ def play(case: Case, attack: Additive | None, off: Any, key: Any) -> tuple[Outco
 def demand(case: Case) -> Any:
     key = jax.random.key_data(jax.random.key(0))
     with small_paths():
-        return count(lambda rt: case.program(rt, key), case.scheme)[0]
+        return count(lambda rt: case.program(rt, key, case.defaults()), case.scheme)[0]
 
 
 @cache
@@ -106,7 +110,7 @@ def messages(case: Case) -> tuple[Sent, ...]:
     found: list[Sent] = []
 
     def dry(key: Any) -> None:
-        found.extend(play(case, None, np.zeros(len(CATALOGUE), bool), key)[1])
+        found.extend(play(case, None, np.zeros(len(CATALOGUE), bool), key, case.defaults())[1])
 
     jax.eval_shape(dry, jax.ShapeDtypeStruct((2,), jnp.uint32))
     return tuple(found)
@@ -114,5 +118,10 @@ def messages(case: Case) -> tuple[Sent, ...]:
 
 @cache
 def compiled(case: Case) -> Any:
-    """`(attacks, off, keys) -> outcomes`, a batch of runs."""
-    return jax.jit(jax.vmap(lambda attack, off, key: play(case, attack, off, key)[0], in_axes=(0, None, 0)))
+    """`(attacks, off, keys, given) -> outcomes`, a batch of runs. Compiled in haste: it runs for seconds only."""
+
+    def run(attack: Additive, off: Any, key: Any, given: Any) -> Outcome:
+        return play(case, attack, off, key, given)[0]
+
+    haste = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    return jax.jit(jax.vmap(run, in_axes=(0, None, 0, 0)), compiler_options=haste)

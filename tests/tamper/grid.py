@@ -72,15 +72,23 @@ def _table(case: Case, rows: list[tuple[Any, ...]]) -> Table:
     return Table(np.array([r[0] for r in rows]), errors, np.array([r[3] for r in rows]))
 
 
-def run(case: Case, table: Table, off: np.ndarray | None = None, seed: int = 0) -> Outcome:
-    """Outcomes `[N, ...]` on the host, each run with randomness of its own."""
+def nothing(case: Case, amount: int) -> Table:
+    """So many runs without tampering."""
+    return Table(np.full(amount, -1), np.zeros((amount, width(case)), case.scheme.field.dtype), np.zeros(amount, int))
+
+
+def run(case: Case, table: Table, off: np.ndarray | None = None, given: Any = None, seed: int = 0) -> Outcome:
+    """Outcomes `[N, ...]` on the host, each run with randomness of its own. `given`: leaves `[N, ...]`."""
     off = np.zeros(len(CATALOGUE), bool) if off is None else off
+    if given is None:
+        given = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(table), *np.shape(leaf))), case.defaults())
     rng, program, parts = np.random.default_rng(seed), compiled(case), []
     for start in range(0, len(table), BATCH):
         index = np.minimum(np.arange(start, start + BATCH), len(table) - 1)
         keys = rng.integers(0, 1 << 32, (BATCH, 2), dtype=np.uint32)
         attack = Additive(table.message[index], table.errors[index], table.position[index])
-        parts.append(jax.tree.map(np.asarray, program(attack, off, keys)))
+        chosen = jax.tree.map(lambda leaf: leaf[index], given)  # noqa: B023 - called at once
+        parts.append(jax.tree.map(np.asarray, program(attack, off, keys, chosen)))
     return jax.tree.map(lambda *p: np.concatenate(p)[: len(table)], *parts)
 
 

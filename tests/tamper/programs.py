@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 
 from mpcjax import protocols
 from mpcjax.fields import Field
-from mpcjax.offline import Demand, prepare
+from mpcjax.offline import Demand, Stock, prepare
+from mpcjax.offline.demand import KINDS, PARTS
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
@@ -19,51 +21,119 @@ from tests.tamper.material import uniform
 LENGTH = 2
 
 
-def peers_of(key: Any, count: int = PEERS) -> Stream:
-    return Stream.from_seed(jax.random.bits(jax.random.fold_in(key, 1), (8,), jnp.uint32)).per_row("peer", range(count))
+def _handing_out(demand: Demand) -> Callable[[Runtime, Any, Any], Answer]:
+    """Offline material is what it claims to be, or nobody goes on. Looks at all shares at once, which no party can."""
+
+    def offline(rt: Runtime, key: Any, given: Any) -> Answer:
+        scheme, field = rt.scheme, rt.field
+        stock = prepare(rt, demand)
+        verified = rt.verified
+        (random,), (low, high), (bit,), triple = (_taken(rt, stock, demand, kind) for kind in KINDS)
+        b, (x, y, z) = scheme.reconstruct(bit), (scheme.reconstruct(part) for part in triple)
+        residual = [
+            scheme.syndrome(jnp.concatenate([random, low, bit, *triple], axis=1)),
+            scheme.reconstruct(field.sub(low, high), 2 * scheme.threshold),
+            field.sub(field.square(b), b),
+            field.sub(field.mul(x, y), z),
+        ]
+        return Answer(jnp.concatenate([part.reshape(-1) for part in residual]), verified=verified)
+
+    return offline
 
 
-def offline(rt: Runtime, key: Any) -> Answer:
-    """Random and double sharings, bits and triples: what is handed out is what it claims to be.
+def _taken(rt: Runtime, stock: Stock, demand: Demand, kind: str) -> tuple[Any, ...]:
+    amount = getattr(demand, kind)
+    none = tuple(rt.field.zeros((rt.scheme.parties, 0)) for _ in range(PARTS[kind]))
+    return stock.take(kind, (amount,)) if amount else none
 
-    Looks at all shares at once, which no party can, instead of opening them.
-    """
-    scheme, field = rt.scheme, rt.field
-    with rt.fabric.ledger.in_phase("offline"):
-        stock = prepare(rt, Demand(random=2, double=4, bit=2, triple=1))
-    (random,), (low, high) = stock.take("random", (2,)), stock.take("double", (4,))
-    (bits,), (a, b, c) = stock.take("bit", (2,)), stock.take("triple", (1,))
-    handed = jnp.concatenate([random, low, bits, a, b, c], axis=1)
-    bit, x, y, z = (scheme.reconstruct(part) for part in (bits, a, b, c))
-    residual = [
-        scheme.syndrome(handed),
-        scheme.reconstruct(field.sub(low, high), 2 * scheme.threshold),
-        field.sub(field.square(bit), bit),
-        field.sub(field.mul(x, y), z),
+
+sharings = _handing_out(Demand(random=2, double=4))
+bits = _handing_out(Demand(bit=1))
+triples = _handing_out(Demand(triple=1))
+offline = _handing_out(Demand(random=2, double=4, bit=2, triple=1))
+
+
+def inputs(rt: Runtime, key: Any, given: Any) -> Answer:
+    """Peers deal, the dealings are checked, what they dealt opens."""
+    x = uniform(rt.field, jax.random.fold_in(key, 0), (PEERS, LENGTH))
+    shares, accepted = _dealt(rt, key, x)
+    opened = protocols.open_now(rt, shares, "output", output=True)
+    return Answer(rt.field.sub(opened, jnp.where(accepted[:, None], x, rt.field.zeros(()))), accepted)
+
+
+def openings(rt: Runtime, key: Any, given: Any) -> Answer:
+    """Few values and many, in passing and as outputs."""
+    shares = rt.take("random", (6,))
+    early, bulk = protocols.open_now(rt, shares, "early"), protocols.open_many(rt, shares, "bulk")
+    protocols.verify(rt)
+    right = protocols.open_now(rt, shares, "output small", output=True)
+    last = protocols.open_many(rt, shares, "output bulk", output=True)
+    protocols.verify(rt)
+    return Answer(rt.field.sub(jnp.stack([early, bulk, last]), right))
+
+
+def _products(rt: Runtime, x: Any) -> list[Any]:
+    """Every kind of product of shares `x [rows, J, L]`: multiply, beaver, dot, weighted squares, combination."""
+    return [
+        protocols.multiply(rt, x, x),
+        protocols.beaver(rt, x, x),
+        protocols.dot(rt, x, x),
+        protocols.weighted_squares(rt, x, _weights(rt.field, x.shape[-1])),
+        protocols.combination(rt, x[..., 0], x),
     ]
-    return Answer(jnp.concatenate([part.reshape(-1) for part in residual]))
 
 
-def online(rt: Runtime, key: Any) -> Answer:
-    """Peers deal, the dealings are checked, every kind of multiplication and opening is used, everything opens."""
+def _right(field: Field, x: Any) -> list[Any]:
+    """The same on plain `x [J, L]`."""
+    squares = field.square(x)
+    return [
+        squares,
+        squares,
+        field.sum(squares),
+        field.dot(squares, _weights(field, x.shape[-1])),
+        field.dot(x[:, :1], x, axis=0),
+    ]
+
+
+def _weights(field: Field, length: int) -> Any:
+    return jnp.arange(1, length + 1).astype(field.dtype)
+
+
+def _product(kind: int) -> Callable[[Runtime, Any, Any], Answer]:
+    """One kind of product alone, verified and opened: small enough for the smallest field."""
+
+    def product(rt: Runtime, key: Any, given: Any) -> Answer:
+        x = rt.take("random", (2, 1) if kind else (1, 1))
+        z = _KINDS[kind](rt, x).reshape(x.shape[0], -1)
+        protocols.verify(rt)
+        both = jnp.concatenate([x.reshape(x.shape[0], -1), z], axis=1)
+        opened = protocols.open_now(rt, both, "output", output=True)
+        values, found = opened[: x[0].size].reshape(x.shape[1:]), opened[x[0].size :]
+        return Answer(rt.field.sub(found, _right(rt.field, values)[kind].reshape(-1)))
+
+    return product
+
+
+_KINDS: dict[int, Callable[[Runtime, Any], Any]] = {
+    0: lambda rt, x: protocols.multiply(rt, x, x),
+    1: lambda rt, x: protocols.beaver(rt, x, x),
+    2: lambda rt, x: protocols.dot(rt, x, x),
+    3: lambda rt, x: protocols.weighted_squares(rt, x, _weights(rt.field, x.shape[-1])),
+    4: lambda rt, x: protocols.combination(rt, x[..., 0], x),
+}
+multiply, beaver, dot, squares, combination = (_product(kind) for kind in range(5))
+
+
+def online(rt: Runtime, key: Any, given: Any) -> Answer:
+    """Peers deal, the dealings are checked, every kind of product and of opening is used, everything opens."""
     field = rt.field
     x = uniform(field, jax.random.fold_in(key, 0), (PEERS, LENGTH))
     shares, accepted = _dealt(rt, key, x)
     x = jnp.where(accepted[:, None], x, field.zeros(()))
-    weights = field.asarray(jnp.arange(1, LENGTH + 1).astype(field.dtype))
-    squares, sums = field.square(x), field.sum(field.square(x), axis=1)
-    found = [
-        protocols.multiply(rt, shares, shares),
-        protocols.beaver(rt, shares, shares),
-        protocols.dot(rt, shares, shares),
-        protocols.weighted_squares(rt, shares, weights),
-        protocols.combination(rt, protocols.dot(rt, shares, shares), shares),
-        _reopened(rt, shares),
-    ]
-    right = [squares, squares, sums, field.dot(squares, weights), field.dot(sums[:, None], x, axis=0), x]
+    found = [*_products(rt, shares), _reopened(rt, shares)]
+    right = jnp.concatenate([part.reshape(-1) for part in (*_right(field, x), x)])
     protocols.verify(rt)
     found = jnp.concatenate([part.reshape(part.shape[0], -1) for part in found], axis=1)
-    right = jnp.concatenate([part.reshape(-1) for part in right])
     small = protocols.open_now(rt, found[:, :3], "output small", output=True)
     bulk = protocols.open_many(rt, found[:, 3:], "output bulk", output=True)
     protocols.verify(rt)
@@ -78,6 +148,11 @@ def _dealt(rt: Runtime, key: Any, values: Any) -> tuple[Any, Any]:
     return jnp.where(accepted[None, :, None], shares, rt.field.zeros(())), accepted
 
 
+def peers_of(key: Any) -> Stream:
+    words = jax.random.bits(jax.random.fold_in(key, 1), (8,), jnp.uint32)
+    return Stream.from_seed(words).per_row("peer", range(PEERS))
+
+
 def _reopened(rt: Runtime, shares: Any) -> Any:
     """`shares` again, after they were opened in bulk under masks that are taken off again."""
     mask = rt.take("random", shares.shape[1:])
@@ -85,15 +160,6 @@ def _reopened(rt: Runtime, shares: Any) -> Any:
     return rt.field.sub(jnp.broadcast_to(opened, mask.shape), mask)
 
 
-def product(rt: Runtime, key: Any) -> Answer:
-    """One multiplication, verified and opened: small enough for the smallest field."""
-    field = rt.field
-    a, b = rt.take("random", (1,)), rt.take("random", (1,))
-    z = protocols.multiply(rt, a, b)
-    protocols.verify(rt)
-    opened = protocols.open_now(rt, jnp.concatenate([a, b, z], axis=1), "output", output=True)
-    return Answer(field.sub(field.mul(opened[0], opened[1]), opened[2]))
-
-
-def scheme(exponent: int, parties: int, threshold: int) -> Shamir:
-    return Shamir(Field(exponent), parties, threshold)
+def case(name: str, exponent: int, parties: int, threshold: int) -> Case:
+    scheme = Shamir(Field(exponent), parties, threshold)
+    return Case(name, scheme, globals()[name], online=name not in ("sharings", "bits", "triples", "offline"))
