@@ -36,7 +36,7 @@ def run(quick: bool) -> list[harness.Row]:
 def measure(rule: str, peers: int, length: int, parties: int, repeats: int) -> list[harness.Row]:
     """Rows for one rule and size: seconds by part, in all, of the plain rule, and bytes."""
     updates = jnp.asarray(np.random.default_rng(0).normal(scale=1e-3, size=(peers, length)).astype(np.float32))
-    extra = {"reference": jnp.mean(updates, axis=0)} if rule == "fltrust" else {}
+    extra: dict[str, Any] = {"reference": jnp.mean(updates, axis=0)} if rule == "fltrust" else {}
     committee = mpcjax.simulate(parties=parties)
     chosen = mpcjax.rules.resolve(rule)
     times: list[dict[str, float]] = []

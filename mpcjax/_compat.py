@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.core
 import jax.extend.core
 
 _P = ParamSpec("_P")

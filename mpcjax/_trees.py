@@ -38,7 +38,9 @@ def vector_like(tree: Any, like: Any, what: str) -> Any:
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     for (path, leaf), row in zip(paths, jax.tree_util.tree_leaves(like), strict=True):
         if jnp.shape(leaf) != jnp.shape(row)[1:]:
-            raise ValueError(f"{_name(path, what)} has shape {jnp.shape(leaf)}, one peer's update has {jnp.shape(row)[1:]}")
+            raise ValueError(
+                f"{_name(path, what)} has shape {jnp.shape(leaf)}, one peer's update has {jnp.shape(row)[1:]}"
+            )
     flat = [_float_leaf(path, leaf, what).astype(jnp.float32).reshape(-1) for path, leaf in paths]
     return flat[0] if len(flat) == 1 else jnp.concatenate(flat)
 

@@ -105,7 +105,9 @@ def aggregate(
 
 
 @_compat.x64_scope
-def estimate(rule: Rule | str, params: Any, *, peers: int, committee: Committee, fraction_bits: int | None = None) -> Cost:
+def estimate(
+    rule: Rule | str, params: Any, *, peers: int, committee: Committee, fraction_bits: int | None = None
+) -> Cost:
     """Exact communication, material and leakage of a round, without running it.
 
     Args:
@@ -136,7 +138,9 @@ def _setup(rule: Rule, committee: Committee, peers: int, length: int, fraction_b
 def _public(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:
     peers, length = matrix.shape
     if reference is None and "reference" in rule.needs:
-        raise ValueError(f"rule {rule.name!r} needs reference=: an update all peers can compute, shaped like one update")
+        raise ValueError(
+            f"rule {rule.name!r} needs reference=: an update all peers can compute, shaped like one update"
+        )
     if reference is not None and "reference" not in rule.needs:
         raise ValueError(f"rule {rule.name!r} takes no reference=; leave it out")
     return Public(

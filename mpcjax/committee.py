@@ -52,9 +52,7 @@ def _corrupt_count(peers: int, corrupt: float) -> int:
 
 def _tail(peers: int, bad: int, size: int, threshold: int) -> Fraction:
     """P(more than `threshold` of `size` drawn without replacement are among `bad` of `peers`), exactly."""
-    ways = sum(
-        math.comb(bad, k) * math.comb(peers - bad, size - k) for k in range(threshold + 1, min(bad, size) + 1)
-    )
+    ways = sum(math.comb(bad, k) * math.comb(peers - bad, size - k) for k in range(threshold + 1, min(bad, size) + 1))
     return Fraction(ways, math.comb(peers, size))
 
 
@@ -71,7 +69,9 @@ def draw(seed: bytes, peers: int, size: int, excluded: Sequence[int] = ()) -> tu
     for k in range(size):
         span, counter = len(pool) - k, 0
         while True:
-            digest = hashlib.sha256(b"mpcjax committee" + seed + k.to_bytes(4, "big") + counter.to_bytes(4, "big")).digest()
+            digest = hashlib.sha256(
+                b"mpcjax committee" + seed + k.to_bytes(4, "big") + counter.to_bytes(4, "big")
+            ).digest()
             number, top = int.from_bytes(digest[:8], "big"), 2**64 - 2**64 % span
             counter += 1
             if number < top:

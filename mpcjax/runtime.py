@@ -82,7 +82,7 @@ class Runtime:
     def take(self, kind: str, shape: tuple[int, ...]) -> Any:
         """Offline material `[rows, *shape]`; a tuple for the kinds that have several parts."""
         parts = self.material.take(kind, tuple(shape))
-        return parts if len(parts) > 1 else parts[0]
+        return parts[0] if len(parts) == 1 else parts
 
     def fresh(self, label: str) -> str:
         """A label used nowhere else in this phase: messages and randomness are told apart by it."""
@@ -99,7 +99,7 @@ class Runtime:
         if parties is not None:
             self.accuse(parties & ~ok)
         if _compat.is_concrete(ok) and not bool(ok):
-            named = () if parties is None else np.flatnonzero(np.asarray(parties))
+            named = [] if parties is None else np.flatnonzero(np.asarray(parties)).tolist()
             raise Abort(name, phase=self.fabric.ledger.phase, round=self.fabric.ledger.rounds, parties=named)
         self.verdicts.append((name, ok))
 
@@ -119,7 +119,9 @@ class Runtime:
     def require_settled(self, what: str) -> None:
         """Ordering law 3: nothing declared opens while claims are pending."""
         if self.products or self.zeros:
-            raise OrderError(f"{what} would open with {len(self.products)} products and {len(self.zeros)} openings unverified")
+            raise OrderError(
+                f"{what} would open with {len(self.products)} products and {len(self.zeros)} openings unverified"
+            )
 
     def claim(self, product: Dots | Squares | Combination) -> None:
         self.products.append(product)

@@ -169,7 +169,7 @@ def proportions(x: Any, bits: int) -> Any:
         return x / jnp.where(total > 0, total, 1)
     # 1 / total at `out` bits has a relative error below 2^-bits even at the largest total; x_i <= total bounds x_i / total.
     out = bits + 2 + max(total.bound.bit_length() - total.scale, 0)
-    inverse = circuits.reciprocal(x.rt, total.shares[:, None], total.scale, total.bound, out)
+    inverse = circuits.reciprocal(x.rt, total.shares[:, None], scale=total.scale, bound=total.bound, out_bits=out)
     quotient = multiply(x.rt, x.shares, inverse)
     scale = x.scale + out
     return rescale(Secret(x.rt, quotient, scale, (1 << scale) + (1 << (scale - bits)), "proportions"), bits)

@@ -54,7 +54,9 @@ class Setup:
         if self.fraction_bits is None:
             return most
         if not 0 <= self.fraction_bits <= most:
-            raise ValueError(f"fraction_bits={self.fraction_bits}: legal are 0 to {most} for this rule, field and length")
+            raise ValueError(
+                f"fraction_bits={self.fraction_bits}: legal are 0 to {most} for this rule, field and length"
+            )
         return self.fraction_bits
 
 
@@ -100,7 +102,8 @@ def _exclude(rt: Runtime, setup: Setup, state: State) -> State:
 
 def _certify(rt: Runtime, setup: Setup, state: State) -> State:
     """Every peer's certificate becomes sharings that are zero for an honest peer; their products are claimed."""
-    dealt = Dealt(*state["dealt"], setup.bits)
+    message, helpers, responses = state["dealt"]
+    dealt = Dealt(message, helpers, responses, setup.bits)
     tests = setup.certificate.tests(rt, state["agreed"], coin(rt), dealt)
     kept = {key: state[key] for key in ("public", "finite", "well")}
     return {**kept, "message": dealt.message, "tests": tests, "products": rt.products, "zeros": rt.zeros}

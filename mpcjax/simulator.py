@@ -105,7 +105,14 @@ def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any
 
 
 def _attempt(
-    setup: Setup, committee: Committee, members: tuple[int, ...], round: int, attempt: int, seed: Any, updates: Any, public: Public
+    setup: Setup,
+    committee: Committee,
+    members: tuple[int, ...],
+    round: int,
+    attempt: int,
+    seed: Any,
+    updates: Any,
+    public: Public,
 ) -> Outcome:
     programs = compiled(setup, committee.tamper)
     arrays = () if committee.tamper is None else committee.tamper.arrays(members, round, attempt)

@@ -13,7 +13,13 @@ from mpcjax.committee import committee_size, draw, tolerated
 
 @pytest.mark.parametrize(
     ("peers", "corrupt", "protocol", "size"),
-    [(100, 0.1, "spdz", 10), (100, 0.1, "shamir", 21), (1000, 0.1, "spdz", 12), (1000, 0.1, "shamir", 45), (25, 5, "shamir", 11)],
+    [
+        (100, 0.1, "spdz", 10),
+        (100, 0.1, "shamir", 21),
+        (1000, 0.1, "spdz", 12),
+        (1000, 0.1, "shamir", 45),
+        (25, 5, "shamir", 11),
+    ],
 )
 def test_published_sizes(peers, corrupt, protocol, size):
     assert committee_size(peers, corrupt, protocol=protocol) == size
@@ -30,7 +36,13 @@ def test_smallest_by_the_hypergeometric_tail(peers, bad, protocol):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((10, 0.6), "no committee"), ((1, 0), "peers=1"), ((10, 1.5), "corrupt=1.5"), ((10, -1), "corrupt=-1"), ((10, 10), "corrupt=10")],
+    [
+        ((10, 0.6), "no committee"),
+        ((1, 0), "peers=1"),
+        ((10, 1.5), "corrupt=1.5"),
+        ((10, -1), "corrupt=-1"),
+        ((10, 10), "corrupt=10"),
+    ],
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):

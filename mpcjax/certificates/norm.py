@@ -104,7 +104,9 @@ class Norm(Certificate):
     def responses(self, field: Field, message: Any, bits: int, agreed: Any) -> Any:
         projected = _project(agreed, message)
         half = 1 << self.window(field)
-        return split(field, jnp.clip(projected + half, 0, 2 * half - 1), self.window(field) + 1).reshape(message.shape[0], -1)
+        return split(field, jnp.clip(projected + half, 0, 2 * half - 1), self.window(field) + 1).reshape(
+            message.shape[0], -1
+        )
 
     def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
         field, length = rt.field, dealt.message.shape[-1]

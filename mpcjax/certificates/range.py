@@ -36,7 +36,9 @@ class Range(Certificate):
 
     def fraction_bits(self, field: Field, length: int, peers: int) -> int:
         if self.width > field.exponent - 2:
-            raise ValueError(f"width={self.width} bits do not fit the field of {field.exponent} bits; use at most {field.exponent - 2}")
+            raise ValueError(
+                f"width={self.width} bits do not fit the field of {field.exponent} bits; use at most {field.exponent - 2}"
+            )
         _, exponent = _frexp(self.limit)
         return self.width - 1 - exponent
 

@@ -3,12 +3,14 @@
 from mpcjax.circuits.bits import Mask, less_than_public, prefix_products, solved_bits
 from mpcjax.circuits.compare import is_negative, is_negative_small, is_zero, less_than
 from mpcjax.circuits.decompose import decompose
+from mpcjax.circuits.divide import inverse_sqrt, reciprocal, relative_error
 from mpcjax.circuits.select import maximum, minimum, relu, select
 from mpcjax.circuits.truncate import truncate, truncate_nearest
 
 __all__ = [
     "Mask",
     "decompose",
+    "inverse_sqrt",
     "is_negative",
     "is_negative_small",
     "is_zero",
@@ -17,6 +19,8 @@ __all__ = [
     "maximum",
     "minimum",
     "prefix_products",
+    "reciprocal",
+    "relative_error",
     "relu",
     "select",
     "solved_bits",

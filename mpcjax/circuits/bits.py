@@ -30,7 +30,7 @@ from mpcjax.runtime import SECURITY_BITS, Runtime
 
 
 class Mask(NamedTuple):
-    """A shared random number `value [rows, ...]` and its shared `bits [rows, ..., width]`."""
+    """A shared random number `value [rows, ...]` and its shared `bits [rows, ..., width]`. Masks one value, once."""
 
     value: Any
     bits: Any
@@ -49,12 +49,12 @@ def from_bits(field: Field, bits: Any) -> Any:
 def solved_bits(rt: Runtime, shape: tuple[int, ...]) -> Mask:
     """Masks r uniform in [0, p) with their e bits, `[rows, *shape]` and `[rows, *shape, e]`.
 
-    e random bits spell a number in [0, 2^e); only the pattern of e ones, which is p, must not occur. One mask shows it
-    with probability 2^-e, and is then a statistical distance of 2^-e from uniform away. As long as all masks of the call
-    together stay within 2^-40 (up to 2^21 of them for e = 61), it is left at that: no product, no round. Otherwise, in
-    particular for every e below 40, `_without_p` rejects the pattern and the masks are exactly uniform.
+    e random bits spell a number in [0, 2^e); only the pattern of e ones, which is p, must not occur. It has probability
+    2^-e, so that r = sum 2^i b_i mod p is at a statistical distance of 2^-e from uniform, N masks together at N 2^-e.
+    Up to N = 2^21 in a call for e = 61 that is at most 2^-40, and nothing is done: no product, no round. Otherwise (for
+    e = 31 already at N = 1) `_without_p` rejects the pattern, and every mask is exactly uniform.
 
-    Cost: e bits a mask. Revealed: nothing. Source: Damgard et al. 2006, section 6.1 (solved bits).
+    Cost: e bits a mask. Revealed: nothing. Source: Damgard et al. 2006 (solved bits).
     """
     field, count = rt.field, math.prod(shape)
     if count << SECURITY_BITS <= 1 << field.exponent:
@@ -66,7 +66,7 @@ def solved_bits(rt: Runtime, shape: tuple[int, ...]) -> Mask:
 
 
 def _without_p(rt: Runtime, count: int) -> Any:
-    """`[rows, count, e]` bits, no e of them all ones: candidates with s (sum_i b_i - e) opened, s random; 0 is rejected.
+    """`[rows, count, e]` bits, no e of them all ones: s (sum_i b_i - e) is opened for random s, and 0 is rejected.
 
     What is opened is 0 for a rejected candidate and uniform in 1 .. p-1 for a kept one, whatever its bits. A candidate
     is rejected with probability 2^(1-e) (all ones, or s = 0); there are enough spares for all but 2^-40 of the runs,
@@ -89,8 +89,8 @@ def short_mask(rt: Runtime, shape: tuple[int, ...], width: int) -> Mask:
     """
     if width + SECURITY_BITS + 1 > rt.field.exponent:
         raise BoundError(
-            f"a short mask of {width} + {SECURITY_BITS} bits: the field of {rt.field.exponent} bits holds numbers of up to "
-            f"{rt.field.exponent - SECURITY_BITS - 1} bits under one; use the exact form"
+            f"a short mask of {width} + {SECURITY_BITS} bits: under one the field of {rt.field.exponent} bits holds "
+            f"numbers of up to {rt.field.exponent - SECURITY_BITS - 1} bits; use the exact form"
         )
     bits = rt.take("bit", (*shape, width + SECURITY_BITS))
     return Mask(from_bits(rt.field, bits), bits)
@@ -120,7 +120,7 @@ def subtraction(field: Field, c: Any, r: Any) -> Chain:
     return Chain(r, zero, zero, field.sub(field.double(c), 1))
 
 
-def _pair(field: Field, high: Chain, low: Chain, product: Any) -> tuple[Any, Any]:
+def pair_up(field: Field, high: Chain, low: Chain, product: Any) -> tuple[Any, Any]:
     """(G, P) of two positions each, linear in their bits and the `product` of these."""
     g = field.add(
         high.generates(field), field.mul(low.u, field.add(field.mul(high.a, low.v), field.mul(high.b, product)))
@@ -130,7 +130,7 @@ def _pair(field: Field, high: Chain, low: Chain, product: Any) -> tuple[Any, Any
     return g, p
 
 
-def _at(chain: Chain, where: Any) -> Chain:
+def at(chain: Chain, where: Any) -> Chain:
     return Chain(*(part[..., where] for part in chain))
 
 
@@ -141,13 +141,13 @@ def fold(rt: Runtime, chains: list[Chain], whole: list[bool]) -> list[tuple[Any,
     2 (ceil(n / 2) - 1), less one a level (that has a pair) where P is not wanted.
     """
     field = rt.field
-    high = [_at(chain, slice(1, None, 2)) for chain in chains]
-    low = [_at(chain, slice(0, h.v.shape[-1] * 2, 2)) for chain, h in zip(chains, high, strict=True)]
-    products = _multiply_all(rt, [h.v for h in high], [piece.v for piece in low])
+    high = [at(chain, slice(1, None, 2)) for chain in chains]
+    low = [at(chain, slice(0, h.v.shape[-1] * 2, 2)) for chain, h in zip(chains, high, strict=True)]
+    products = multiply_all(rt, [h.v for h in high], [piece.v for piece in low])
     nodes = []
     for chain, h, piece, product in zip(chains, high, low, products, strict=True):
-        g, p = _pair(field, h, piece, product)
-        rest = _at(chain, slice(2 * product.shape[-1], None))
+        g, p = pair_up(field, h, piece, product)
+        rest = at(chain, slice(2 * product.shape[-1], None))
         nodes.append((_joined(g, rest.generates(field)), _joined(p, rest.propagates(field))))
     while any(g.shape[-1] > 1 for g, _ in nodes):
         nodes = _level(rt, nodes, whole)
@@ -162,7 +162,7 @@ def _level(rt: Runtime, nodes: list[tuple[Any, Any]], whole: list[bool]) -> list
         high = p[..., 1:pairs:2]
         left += [high, high[..., skip:]]
         right += [g[..., 0:pairs:2], p[..., 0:pairs:2][..., skip:]]
-    products = _multiply_all(rt, left, right)
+    products = multiply_all(rt, left, right)
     joined = []
     for k, (g, p) in enumerate(nodes):
         pairs, reach, through = g.shape[-1] // 2 * 2, products[2 * k], products[2 * k + 1]
@@ -180,7 +180,7 @@ def _joined(*parts: Any) -> Any:
     return jnp.concatenate(parts, axis=-1)
 
 
-def _multiply_all(rt: Runtime, left: list[Any], right: list[Any]) -> list[Any]:
+def multiply_all(rt: Runtime, left: list[Any], right: list[Any]) -> list[Any]:
     """Element-wise products of several pairs of arrays `[rows, ..., *]` by one call."""
     products = multiply(rt, _joined(*left), _joined(*right))
     return jnp.split(products, np.cumsum([part.shape[-1] for part in left])[:-1].tolist(), axis=-1)
@@ -203,13 +203,13 @@ def product(rt: Runtime, x: Any) -> Any:
 
 
 def prefix_products(rt: Runtime, x: Any) -> Any:
-    """All products x_0 ... x_i over the last axis of `x [rows, ..., n]`: ceil(log2 n) levels of about n / 2 products."""
-    for here, source in _sklansky(x.shape[-1], math.ceil(math.log2(x.shape[-1]))):
+    """All products x_0 ... x_i over the last axis of `x [rows, ..., n]`: ceil(log2 n) levels, n / 2 products each."""
+    for here, source in sklansky(x.shape[-1], math.ceil(math.log2(x.shape[-1]))):
         x = x.at[..., here].set(multiply(rt, x[..., here], x[..., source]))
     return x
 
 
-def _sklansky(length: int, levels: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def sklansky(length: int, levels: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Level by level, which positions to extend, and by the stretch ending at which: prefixes in blocks of 2^levels."""
     every = np.arange(length)
     extended = [every[every >> level & 1 == 1] for level in range(levels)]

@@ -1,7 +1,7 @@
 """Comparison of secrets. Values are centred: an element above p/2 stands for a negative number.
 
-Shares are `[rows, ...]`; results are shares of 0 or 1. Costs count products and levels as in `circuits.bits`; c is opened
-in 2 rounds, or 3 (through kings) from 64 values on.
+Shares are `[rows, ...]`; results are shares of 0 or 1. Costs count products and levels as in `circuits.bits`; c is
+opened in 2 rounds, or 3 (through kings) from 64 values on.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from mpcjax.runtime import SECURITY_BITS, Runtime
 def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | None = None) -> Any:
     """[x < 0] for any |x| < p/2. With a static `width` promise |x| < 2^width, the cheaper of the two forms.
 
-    x < 0 iff y = 2x mod p is odd. With c = y + r opened, the lowest bit of y is c_0 xor r_0 xor [c < r], as p is odd. The
-    exclusive or is no extra level: r_0 xor w = r_0 + (1 - 2 r_0) w, and 1 - 2 r_0 joins the chain of [c < r] on top, as a
-    position that generates nothing and propagates 1 - 2 r_0.
+    x < 0 iff y = 2x mod p is odd. With c = y + r opened, the lowest bit of y is c_0 xor r_0 xor [c < r], as p is odd.
+    The exclusive or is no extra level: r_0 xor w = r_0 + (1 - 2 r_0) w, and 1 - 2 r_0 joins the chain of [c < r] on
+    top, as a position that generates nothing and propagates 1 - 2 r_0.
 
     Cost: ceil(log2 (e + 1)) levels; for e = 61, 1 opening, 6 levels, 86 products, 61 bits; for e = 31, 5, 42, 31.
-    Revealed: nothing, c is uniform. Guarantee: exact. Source: Nishide, Ohta 2007, section 4; Reistad, Toft 2007.
+    Revealed: nothing, c is uniform. Guarantee: exact. Source: Nishide, Ohta 2007; Reistad, Toft 2007.
     """
     if width is not None and mask is None and _fits_short(rt, width):
         return is_negative_small(rt, x, width)
@@ -52,12 +52,12 @@ def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | N
 def is_negative_small(rt: Runtime, x: Any, width: int) -> Any:
     """[x < 0] for |x| < 2^width, `width` static and at most e - 42.
 
-    x' = x + 2^width is in [0, 2^(width+1)), and x < 0 iff its top bit is 0. With c = x' + r opened, the other bits of x'
-    are those of c less those of r, plus 2^width where that is negative: one comparison of `width` bits.
+    x' = x + 2^width is in [0, 2^(width+1)), and x < 0 iff its top bit is 0. With c = x' + r opened, the other bits of
+    x' are those of c less those of r, plus 2^width where that is negative: one comparison of `width` bits.
 
     Cost: 1 opening, ceil(log2 width) levels; for width = 19, 5 levels, 23 products, 60 bits; for 7: 3, 7, 48.
-    Revealed: nothing; c is within statistical distance 2^-40 of a distribution that does not depend on x, for each value
-    compared. Guarantee: exact. Source: Catrina, de Hoogh 2010, section 3.
+    Revealed: nothing; each c is within statistical distance 2^-40 of a distribution that does not depend on x.
+    Guarantee: exact. Source: Catrina, de Hoogh 2010.
     """
     field = rt.field
     mask = short_mask(rt, x.shape[1:], width + 1)
@@ -86,7 +86,7 @@ def less_than(rt: Runtime, x: Any, y: Any, *, width: int | None = None) -> Any:
 def is_zero(rt: Runtime, x: Any, *, mask: Mask | None = None) -> Any:
     """[x = 0]: c = x + r equals r in every bit. Cost: 1 opening, ceil(log2 e) levels, e - 1 products, e bits.
 
-    Revealed: nothing, c is uniform. Guarantee: exact. Source: Nishide, Ohta 2007, section 4.3.
+    Revealed: nothing, c is uniform. Guarantee: exact. Source: Nishide, Ohta 2007.
     """
     field = rt.field
     mask = solved_bits(rt, x.shape[1:]) if mask is None else mask

@@ -1,8 +1,8 @@
 """The bits of a shared number, exactly.
 
 With c = x + r opened, bit i of x is c_i xor r_i xor the borrow that reaches position i. All borrows are wanted, so
-every position carries (G, P) of the stretch from the start of its block to itself; blocks of about sqrt(e) positions are then
-joined all around the ring, because the borrow out of position e - 1 goes in again at position 0.
+every position carries (G, P) of the stretch from the start of its block to itself; blocks of about sqrt(e) positions
+are then joined all around the ring, because the borrow out of position e - 1 goes in again at position 0.
 
 The exclusive or costs nothing: with d = c_i xor r_i and the stretches ending at i (G, P) and before i (G', P'), it is
 d + (1 - 2d) (G' + P' h) for the borrow h into the block, and d P' = P' - P, d G' = g_i + G' - G are linear.
@@ -16,7 +16,18 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.circuits.bits import Chain, Mask, _at, _pair, _sklansky, public_bits, short_mask, solved_bits, subtraction
+from mpcjax.circuits.bits import (
+    Chain,
+    Mask,
+    at,
+    multiply_all,
+    pair_up,
+    public_bits,
+    short_mask,
+    sklansky,
+    solved_bits,
+    subtraction,
+)
 from mpcjax.protocols import multiply, open_many
 from mpcjax.runtime import SECURITY_BITS, Runtime
 
@@ -24,16 +35,20 @@ from mpcjax.runtime import SECURITY_BITS, Runtime
 def decompose(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | None = None) -> Any:
     """Bits `[rows, ..., e]`, lowest first, of x in [0, p), shares `[rows, ...]`; or `width` bits of x in [0, 2^width).
 
-    A static `width` with width + 41 <= e takes the statistically masked form; a larger one cuts the exact form short.
+    A static `width` with width + 41 <= e takes the statistically masked form, unless a `mask` is given; a larger one
+    cuts the exact form short.
 
     Cost of the exact form for e = 61: 1 opening, 7 levels, 249 products, 61 bits. Of the short one for `width` = 16:
-    1 opening, 4 levels, 41 products, 56 bits. Revealed: nothing; the opened c is uniform (2^-40 from it in the short form).
-    Guarantee: exact. Source: Damgard et al. 2006, section 6.2; Nishide, Ohta 2007, section 5.
+    1 opening, 4 levels, 42 products, 56 bits. Revealed: nothing; the opened c is uniform, in the short form within
+    2^-40 of a distribution that does not depend on x. Guarantee: exact.
+    Source: Damgard et al. 2006; Nishide, Ohta 2007.
     """
-    short = width is not None and width + SECURITY_BITS + 1 <= rt.field.exponent
-    if mask is None:
-        mask = short_mask(rt, x.shape[1:], width) if short and width else solved_bits(rt, x.shape[1:])
-    length = width if short and width else rt.field.exponent
+    length, short = rt.field.exponent, False
+    if mask is None and width is not None and width + SECURITY_BITS + 1 <= length:
+        length, short = width, True
+        mask = short_mask(rt, x.shape[1:], width)
+    elif mask is None:
+        mask = solved_bits(rt, x.shape[1:])
     levels = math.ceil(math.log2(length)) if short else _block_levels(length)
     c = open_many(rt, rt.field.add(x, mask.value), "decompose")
     chain = subtraction(rt.field, public_bits(rt.field, c, length), mask.bits[..., :length])
@@ -43,7 +58,7 @@ def decompose(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | Non
     wanted = rt.field.exponent if width is None else width
     ends = [min(start + (1 << levels), length) - 1 for start in range(0, length, 1 << levels)]
     borrow = _around(rt, g[..., np.array(ends)], p[..., np.array(ends)])
-    return _digits(rt, _at(chain, slice(wanted)), g[..., :wanted], p[..., :wanted], levels, borrow)
+    return _digits(rt, at(chain, slice(wanted)), g[..., :wanted], p[..., :wanted], levels, borrow)
 
 
 def _block_levels(length: int) -> int:
@@ -59,18 +74,17 @@ def _prefixes(rt: Runtime, chain: Chain, levels: int, ring: bool) -> tuple[Any, 
     """
     field = rt.field
     g, p = chain.generates(field), chain.propagates(field)
-    for level, (here, source) in enumerate(_sklansky(chain.v.shape[-1], levels)):
+    for level, (here, source) in enumerate(sklansky(chain.v.shape[-1], levels)):
         if level == 0:
             joint = multiply(rt, chain.v[..., here], chain.v[..., source])
-            more, through = _pair(field, _at(chain, here), _at(chain, source), joint)
+            more, through = pair_up(field, at(chain, here), at(chain, source), joint)
             g, p = g.at[..., here].set(more), p.at[..., here].set(through)
             continue
         on = here if ring else here[here >> (level + 1) > 0]
         before = (on >> level << level) - 1
-        left, right = (jnp.concatenate(parts, axis=-1) for parts in ((p[..., here], p[..., on]), (g[..., source], p[..., before])))
-        products = multiply(rt, left, right)
-        g = g.at[..., here].set(field.add(g[..., here], products[..., : len(here)]))
-        p = p.at[..., on].set(products[..., len(here) :])
+        reach, through = multiply_all(rt, [p[..., here], p[..., on]], [g[..., source], p[..., before]])
+        g = g.at[..., here].set(field.add(g[..., here], reach))
+        p = p.at[..., on].set(through)
     return g, p
 
 
@@ -93,7 +107,7 @@ def _around(rt: Runtime, g: Any, p: Any) -> Any:
 
 
 def _digits(rt: Runtime, chain: Chain, g: Any, p: Any, levels: int, borrow: Any) -> Any:
-    """c_i xor r_i xor (borrow into i), from the stretches that end at i and those before; one level if `borrow` is secret."""
+    """c_i xor r_i xor (borrow into i), from the stretches that end at i and those before. No level if no `borrow`."""
     field, places = rt.field, np.arange(g.shape[-1])
     first = places % (1 << levels) == 0
     before = np.maximum(places - 1, 0)

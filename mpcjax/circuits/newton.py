@@ -1,4 +1,4 @@
-"""Plans for 1/x and 1/sqrt(x): where the iterations start, how many bits each value carries, and the error that remains.
+"""Plans for 1/x and 1/sqrt(x): where the iteration starts, how many bits each value carries, which error remains.
 
 Nothing here touches a secret. A plan depends only on the field and is made once. All values are fixed point in
 (1/4, 2]; products of several of them must stay below p/2 = 2^(e-1) until they are rounded, and rounding (an exact
@@ -8,7 +8,7 @@ truncation) is what costs rounds; so few bits are carried at first, and twice as
 - first step, without intermediate rounding, then rounded to `middle` bits: about 15 good bits.
 - last step: about 28 good bits for e = 61.
 
-Source of the scheme (normalise, linear start, Newton): Catrina, de Hoogh 2010, section 5; the bits here are counted so
+Source of the scheme (normalise, linear start, iterate): Catrina, Saxena 2010; the bits here are counted so
 that one rounding remains for 1/x and two for 1/sqrt(x).
 """
 
@@ -24,9 +24,10 @@ import math
 class Plan:
     """Fractional bits of each value, the start table, and the relative error of the last y.
 
-    `table_a`, `table_b` are coefficients of the 8 products of selectors (index: bit k set means selector k is in it), so that
-    y0 = A + B nu_q for nu cut to `argument` bits, A with `start` fractional bits. `coarse` and `fine` are the fractional
-    bits of nu in the two steps, `middle` of y between them, `last` of the final y; `residue` bounds y |1 - nu y^2|.
+    `table_a`, `table_b` are coefficients of the 8 products of selectors (selector k is in number i if i has bit k), so
+    that y0 = A + B nu for nu cut to `argument` bits, y0 with `start` fractional bits. `coarse` and `fine` are the
+    fractional bits of nu in the two steps, `middle` of y between them, `last` of the final y; `residue` bounds
+    y |1 - nu y^2| before the last step of the root.
     """
 
     root: bool

@@ -10,7 +10,7 @@ from mpcjax.runtime import Runtime
 
 
 def select(rt: Runtime, bit: Any, x: Any, y: Any) -> Any:
-    """x where `bit` is 1, y where it is 0; all `[rows, ...]` (broadcast). Cost: 1 level, 1 product. Revealed: nothing."""
+    """x where `bit` is 1, y where it is 0; `[rows, ...]` (broadcast). Cost: 1 level, 1 product. Revealed: nothing."""
     return rt.field.add(y, multiply(rt, bit, rt.field.sub(x, y)))
 
 

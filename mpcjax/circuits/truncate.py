@@ -9,7 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.circuits.bits import fold, from_bits, public_bits, short_mask, solved_bits, subtraction
+from mpcjax.circuits.bits import Mask, fold, from_bits, public_bits, short_mask, solved_bits, subtraction
 from mpcjax.circuits.compare import is_negative, low_part
 from mpcjax.errors import BoundError
 from mpcjax.fields import Field
@@ -17,15 +17,16 @@ from mpcjax.protocols import dot, open_many
 from mpcjax.runtime import SECURITY_BITS, Runtime
 
 
-def truncate(rt: Runtime, x: Any, bits: int, bound: int) -> Any:
+def truncate(rt: Runtime, x: Any, bits: int, bound: int, *, mask: Mask | None = None) -> Any:
     """floor(x / 2^bits), exactly, for |x| <= bound < p/2 and static `bits`, `bound`.
 
-    Where the bound leaves 42 bits of the field free, x is masked statistically; otherwise a uniform mask is used.
+    Where the bound leaves 42 bits of the field free, x is masked statistically; otherwise, or with a `mask` given, by a
+    uniform mask.
 
-    Cost for e = 61 and `bits` = 20 of a bound of 60 bits: 1 opening, 7 levels, 87 products, 61 bits; of a bound of 2^18
-    and `bits` = 8: 1 opening, 3 levels, 9 products, 60 bits. Revealed: nothing; what is opened is uniform, or within
+    Cost for e = 61 and `bits` = 20 of a bound of 60 bits: 1 opening, 7 levels, 89 products, 61 bits; for `bits` = 8 of
+    a bound of 2^18: 1 opening, 3 levels, 8 products, 60 bits. Revealed: nothing; what is opened is uniform, or within
     2^-40 of a distribution that does not depend on x. Guarantee: exact.
-    Source: Catrina, de Hoogh 2010, section 3; the exact form in one opening is derived in `_remainder`.
+    Source: Catrina, de Hoogh 2010; the exact form in one opening is derived in `_remainder`.
     """
     _require_bound(rt.field, bound, "truncate")
     if bits < 0:
@@ -34,11 +35,11 @@ def truncate(rt: Runtime, x: Any, bits: int, bound: int) -> Any:
         return x
     length = bound.bit_length()
     if bits >= length:  # every |x| is below 2^bits: what is left is 0 or -1
-        return rt.field.neg(is_negative(rt, x, width=length))
-    if length + SECURITY_BITS + 2 <= rt.field.exponent:
+        return rt.field.neg(is_negative(rt, x, width=length, mask=mask))
+    if mask is None and length + SECURITY_BITS + 2 <= rt.field.exponent:
         rest = _remainder_short(rt, x, bits, length)
     else:
-        rest = _remainder(rt, x, bits)
+        rest = _remainder(rt, x, bits, solved_bits(rt, x.shape[1:]) if mask is None else mask)
     return rt.field.mul(rt.field.sub(x, rest), pow(2, -bits, rt.field.modulus))
 
 
@@ -57,7 +58,7 @@ def _remainder_short(rt: Runtime, x: Any, bits: int, length: int) -> Any:
     return low_part(rt, c, mask, bits)
 
 
-def _remainder(rt: Runtime, x: Any, bits: int) -> Any:
+def _remainder(rt: Runtime, x: Any, bits: int, mask: Mask) -> Any:
     """x mod 2^bits for any |x| < p/2 and bits < e.
 
     x' = x + 2^(e-1) is in [1, p] and leaves the same remainder. Open x' - 1 + r mod p and let c be that plus 1, so that
@@ -67,7 +68,6 @@ def _remainder(rt: Runtime, x: Any, bits: int) -> Any:
     -P' (G + P) + 2^bits P (G' + P'), one inner product.
     """
     field, e = rt.field, rt.field.exponent
-    mask = solved_bits(rt, x.shape[1:])
     shifted = field.add(x, field.asarray((1 << (e - 1)) - 1))
     c = open_many(rt, field.add(shifted, mask.value), "truncate") + field.dtype.type(1)  # in [1, p], not reduced
     known, secret = public_bits(field, c, e), mask.bits
@@ -85,6 +85,6 @@ def _remainder(rt: Runtime, x: Any, bits: int) -> Any:
 def _require_bound(field: Field, bound: int, name: str) -> None:
     if not 0 <= bound <= field.modulus // 2:
         raise BoundError(
-            f"{name} of numbers up to {bound}: the field of {field.exponent} bits holds numbers up to {field.modulus // 2}; "
+            f"{name} of numbers up to {bound}: the field of {field.exponent} bits holds {field.modulus // 2}; "
             f"use fewer fractional bits, or a tighter bound on the inputs"
         )

@@ -84,7 +84,9 @@ class Fabric(abc.ABC):
 
     def _require(self, ok: bool, label: str, shape: tuple[int, ...]) -> None:
         if not ok:
-            raise ValueError(f"message {label!r} of shape {shape} has no axis for {self.parties} parties where one is due")
+            raise ValueError(
+                f"message {label!r} of shape {shape} has no axis for {self.parties} parties where one is due"
+            )
 
     @abc.abstractmethod
     def _exchange(self, x: Any, label: str) -> Any: ...

@@ -67,7 +67,8 @@ class Threaded(Fabric):
 
 def run(parties: int, program: Callable[[Threaded], Any], tamper: dict[int, Tamper] | None = None) -> list[Any]:
     """Run `program(fabric)` once per party, each in its own thread; what each returned, or the exception it raised."""
-    hub, outcomes = Hub(parties), [None] * parties
+    hub = Hub(parties)
+    outcomes: list[Any] = [None] * parties
 
     def body(party: int) -> None:
         try:

@@ -52,13 +52,15 @@ class Stock(Material):
 
     def __init__(self, arrays: dict[str, tuple[Any, ...]]):
         self.arrays = arrays
-        self.used = dict.fromkeys(KINDS, 0)
+        self.used: dict[str, int] = {kind: 0 for kind in KINDS}  # noqa: C420 - typed by its keys
 
     def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
         count, start = math.prod(shape), self.used[kind]
         held = self.arrays[kind][0].shape[1] if kind in self.arrays else 0
         if start + count > held:
-            raise OrderError(f"{count} more of kind {kind!r} asked for, {held - start} of {held} left: the demand was miscounted")
+            raise OrderError(
+                f"{count} more of kind {kind!r} asked for, {held - start} of {held} left: the demand was miscounted"
+            )
         self.used[kind] = start + count
         return tuple(part[:, start : start + count].reshape(part.shape[0], *shape) for part in self.arrays[kind])
 

@@ -29,7 +29,9 @@ def prepare(rt: Runtime, demand: Demand) -> Stock:
     inner, _ = count(lambda abstract: _derive(abstract, demand), rt.scheme)
     base = Demand(random=demand.random, double=demand.double)
     both = base + inner
-    main, rest = make_sharings(rt, both.random, both.double).split([base, Demand(random=inner.random, double=inner.double)])
+    main, rest = make_sharings(rt, both.random, both.double).split(
+        [base, Demand(random=inner.random, double=inner.double)]
+    )
     rt.material = rest
     return merge([main, _derive(rt, demand)])
 

@@ -104,7 +104,8 @@ class Stream:
 
     def uniform(self, label: str, field, shape):
         """[rows, *shape] uniform field elements."""
-        return field_elements(*self.claim(label), field, shape)
+        keys, nonces = self.claim(label)
+        return field_elements(keys, nonces, field, shape)
 
     def words(self, label: str, count: int):
         """[rows, count] uint32 in the byte order of RFC 8439."""
@@ -114,7 +115,8 @@ class Stream:
     def bits(self, label: str, shape):
         """[rows, *shape] uint8, each 0 or 1."""
         shape = as_shape(shape)
-        return random_bits(*self.claim(label), math.prod(shape)).reshape(self.rows, *shape)
+        keys, nonces = self.claim(label)
+        return random_bits(keys, nonces, math.prod(shape)).reshape(self.rows, *shape)
 
 
 @jax.jit

@@ -139,7 +139,9 @@ def _fold(rt: Runtime, x: Any, y: Any, z: Any, pieces: int) -> tuple[Any, Any, A
     ]
     terms = reduce_degree(rt, jnp.stack(diagonals, axis=-1), "fold")
     v = challenge(rt, x.shape[1])
-    coefficients = [terms[..., k] for k in range(pieces - 1)] + [z] + [terms[..., k] for k in range(pieces - 1, 2 * pieces - 2)]
+    coefficients = (
+        [terms[..., k] for k in range(pieces - 1)] + [z] + [terms[..., k] for k in range(pieces - 1, 2 * pieces - 2)]
+    )
     return (
         _polynomial(rt, [xs[:, :, k] for k in range(pieces)], v[:, None]),
         _polynomial(rt, [ys[:, :, k] for k in reversed(range(pieces))], v[:, None]),

@@ -29,12 +29,12 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "RSA",
     "RULES",
     "CenteredClipping",
     "FLTrust",
     "Mean",
     "Public",
-    "RSA",
     "Rule",
     "centered_clipping",
     "fltrust",

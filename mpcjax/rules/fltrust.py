@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
-
 from mpcjax.certificates import Certificate, Norm
 from mpcjax.rules._vectors import norm, unit
 from mpcjax.rules.base import Public, Rule

@@ -41,7 +41,7 @@ class Shamir:
     @property
     def robust(self) -> bool:
         """Whether threshold < parties / 3 (and not zero): bad shares can be corrected and their senders named."""
-        return 0 < self.threshold and 3 * self.threshold < self.parties
+        return self.threshold > 0 and 3 * self.threshold < self.parties
 
     @cached_property
     def points(self) -> list[int]:

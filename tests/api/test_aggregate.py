@@ -51,7 +51,9 @@ def test_equals_the_independent_reference(rule):
     expected = REFERENCES[rule](x.astype(np.float64), **extras(rule, x))
     assert bool(result.report.verified) and result.report.excluded == {}
     assert jax.tree.structure(result.value) == jax.tree.structure(as_tree(x))
-    np.testing.assert_allclose(flat(result.value), expected, rtol=0, atol=tolerance(rule, result.report.cost.fraction_bits, x))
+    np.testing.assert_allclose(
+        flat(result.value), expected, rtol=0, atol=tolerance(rule, result.report.cost.fraction_bits, x)
+    )
 
 
 @pytest.mark.parametrize("rule", sorted(mpcjax.rules.RULES))
@@ -96,9 +98,7 @@ def test_inside_jit_and_scan_it_gives_the_same_bits(rule):
 def test_weights():
     x, w = updates(3), np.array([1, 2, 0, 4, 1, 1, 1, 1], np.float32)
     result = mpcjax.aggregate(jnp.asarray(x), "mean", committee=COMMITTEE, weights=w)
-    np.testing.assert_allclose(
-        np.asarray(result.value), REFERENCES["mean"](x.astype(np.float64), w), rtol=0, atol=1e-5
-    )
+    np.testing.assert_allclose(np.asarray(result.value), REFERENCES["mean"](x.astype(np.float64), w), rtol=0, atol=1e-5)
 
 
 def test_a_longer_update_than_the_bound_is_left_out():

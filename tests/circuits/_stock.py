@@ -1,8 +1,7 @@
-"""Offline material for tests, dealt by the test itself: correct, cheap, and seeded (nothing secret about it)."""
+"""Offline material for tests, dealt by the test itself: correct, cheap, and seeded (nothing about it is secret)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax.circuits import Mask
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.offline import Demand, Stock, count
@@ -18,6 +18,7 @@ from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
 
 SEED = bytes(range(32))
+QUICK = {"xla_backend_optimization_level": 0}  # these programs are compiled once and run once
 
 
 class HostDealer:
@@ -33,8 +34,7 @@ class HostDealer:
     def share(self, secret: Any, degree: int | None = None) -> np.ndarray:
         """Shares `[m, *]` of integers `secret [*]`, of degree t unless told otherwise."""
         scheme, secret = self.scheme, np.asarray(secret, object)
-        degree = scheme.threshold if degree is None else degree
-        coefficients = [self.values(secret.size) for _ in range(degree)]
+        coefficients = [self.values(secret.size) for _ in range(scheme.threshold if degree is None else degree)]
         rows = []
         for point in scheme.points:
             row = np.zeros(secret.size, object)
@@ -43,16 +43,16 @@ class HostDealer:
             rows.append((row * point + secret.ravel()) % scheme.field.modulus)
         return np.stack(rows).reshape(scheme.parties, *secret.shape).astype(scheme.field.dtype)
 
-    def stock(self, demand: Demand, bits: np.ndarray | None = None, masks: np.ndarray | None = None) -> Stock:
-        """Material for `demand`; the values of the bits and of the double sharings may be given."""
+    def stock(self, demand: Demand, **given: Any) -> Stock:
+        """Material for `demand`; the values of kinds "random", "double" and "bit" may be given."""
         t, arrays = self.scheme.threshold, {}
         if demand.random:
-            arrays["random"] = (self.share(self.values(demand.random)),)
+            arrays["random"] = (self.share(given.get("random", self.values(demand.random))),)
         if demand.double:
-            r = self.values(demand.double) if masks is None else masks
+            r = given.get("double", self.values(demand.double))
             arrays["double"] = (self.share(r), self.share(r, 2 * t))
         if demand.bit:
-            arrays["bit"] = (self.share(self.rng.integers(0, 2, demand.bit) if bits is None else bits),)
+            arrays["bit"] = (self.share(given.get("bit", self.rng.integers(0, 2, demand.bit))),)
         if demand.triple:
             a, b = self.values(demand.triple), self.values(demand.triple)
             arrays["triple"] = tuple(self.share(v) for v in (a, b, a * b % self.scheme.field.modulus))
@@ -79,9 +79,9 @@ def evaluate(scheme: Shamir, circuit: Callable[..., Any], *inputs: Any, seed: in
         found = circuit(rt, *shares)
         return list(found) if isinstance(found, (tuple, list)) else [found], rt.verified
 
-    found, verified = jax.jit(program)(dealer.stock(demand, **given), shares)
+    found, verified = jax.jit(program, compiler_options=QUICK)(dealer.stock(demand, **given), shares)
     assert bool(verified)
-    return [centred(scheme, reveal(scheme, shares)) for shares in found]
+    return [centred(scheme, reveal(scheme, result)) for result in found]
 
 
 def reveal(scheme: Shamir, shares: Any) -> np.ndarray:
@@ -107,5 +107,32 @@ def whole_field(scheme: Shamir) -> np.ndarray:
     return np.arange(-half, half + 1).astype(object)
 
 
-def size(shape: tuple[int, ...]) -> int:
-    return math.prod(shape)
+def with_every_mask(scheme: Shamir, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every value under every mask: values `[N]`, masks `[N]`, and the bits of the masks `[N, e]`."""
+    e, p = scheme.field.exponent, scheme.field.modulus
+    x, r = np.repeat(values, p), np.tile(np.arange(p), len(values)).astype(object)
+    return x, r, bits_of(r, e)
+
+
+def masked(circuit: Callable[..., Any]) -> Callable[..., Any]:
+    """`circuit(rt, x, mask=...)` as a program of shares x, r and bits of r."""
+    return lambda rt, x, r, bits: circuit(rt, x, mask=Mask(r, bits))
+
+
+def bits_of(values: np.ndarray, width: int) -> np.ndarray:
+    return np.stack([np.asarray(values) >> i & 1 for i in range(width)], axis=-1)
+
+
+def edges(scheme: Shamir) -> np.ndarray:
+    """Zero, one, the ends of the range, and powers of two and their neighbours, of both signs."""
+    half = scheme.field.modulus // 2
+    powers = [2**j + d for j in range(1, scheme.field.exponent - 1) for d in (-1, 0, 1)]
+    found = {s * v for v in [0, 1, 2, half, half - 1, half // 2, *powers] for s in (1, -1)}
+    return np.array(sorted(v for v in found if abs(v) <= half), object)
+
+
+def randoms(limit: int, amount: int, seed: int = 1) -> np.ndarray:
+    """Integers from -limit to limit, of all sizes."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.uniform(0, limit.bit_length(), amount)
+    return np.array([int(s) * min(int(2.0**v), limit) for s, v in zip(rng.choice([-1, 1], amount), sizes)], object)

@@ -141,11 +141,15 @@ class Scene:
 Program = Callable[..., None]  # program(scene, *secret values)
 
 
-def leaking_subsets(scheme: Shamir, program: Program, secrets: list[Secret], **spoil: Any) -> list[tuple[int, ...]]:
-    """The sets of t parties whose joint view has not the same distribution for all `secrets`."""
+def leaking_subsets(
+    scheme: Shamir, program: Program, secrets: list[Secret], given: Callable[..., int] = lambda *_: 0, **spoil: Any
+) -> list[tuple[int, ...]]:
+    """The sets of t parties whose joint view has not the same distribution for all `secrets` of equal `given(*secret)`."""
     subsets = list(itertools.combinations(range(scheme.parties), scheme.threshold))
     table = joint_views(scheme, program, secrets, subsets, **spoil)
-    return [subset for subset, codes in zip(subsets, table, strict=True) if not _same(codes)]
+    known = np.array([given(*secret) for secret in secrets])
+    alike = [known == value for value in np.unique(known)]
+    return [s for s, codes in zip(subsets, table, strict=True) if not all(_same(codes[group]) for group in alike)]
 
 
 def joint_views(

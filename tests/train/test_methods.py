@@ -84,10 +84,7 @@ def test_rsa(task, decay):
 @pytest.mark.parametrize("kind", ["descent", "rsa"])
 @pytest.mark.parametrize("peers_at_once", [1, 3])
 def test_fewer_peers_at_once_give_the_same(task, kind, peers_at_once):
-    if kind == "rsa":
-        method = train.Rsa(task, PEERS, 0.1, 0.01)
-    else:
-        method = train.Descent(task, PEERS, optax.sgd(0.1))
+    method = train.Rsa(task, PEERS, 0.1, 0.01) if kind == "rsa" else train.Descent(task, PEERS, optax.sgd(0.1))
     together = method.local(method.init(), *batch(0))
     apart = method.local(method.init(), *batch(0), peers_at_once=peers_at_once)
     np.testing.assert_allclose(apart.updates, together.updates, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,119 @@
+"""Masks with known bits, borrow chains, prefix products, bits of a number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mpcjax import circuits
+from mpcjax.circuits import bits as bits_module
+from mpcjax.errors import Abort, BoundError
+from mpcjax.offline import Demand, count
+from tests.circuits._stock import (
+    HostDealer,
+    bits_of,
+    cost,
+    edges,
+    evaluate,
+    masked,
+    randoms,
+    runtime,
+    scheme_of,
+    whole_field,
+    with_every_mask,
+)
+
+
+def mask_of(rt, like):
+    return circuits.solved_bits(rt, like.shape[1:])
+
+
+def test_rejected_candidates_are_those_that_spell_p():
+    """All patterns among the candidates: the kept ones are the first that are not all ones, in order."""
+    scheme, amount = scheme_of(5), 31
+    like = np.zeros(amount, int)
+    demand, _ = cost(scheme, mask_of, (amount,))
+    patterns = bits_of(np.arange(demand.bit // 5)[::-1] % 32, 5)
+    value, bits = evaluate(scheme, mask_of, like, bit=patterns.ravel(), random=np.ones(demand.random, object))
+    kept = patterns[patterns.sum(axis=1) < 5][:amount]
+    assert (bits == kept).all()
+    assert (value % 31 == (kept << np.arange(5)).sum(axis=1)).all()
+
+
+def test_too_few_masks_abort():
+    scheme = scheme_of(5)
+    shares = scheme.field.zeros((3, 1))
+    demand, _ = count(lambda rt: mask_of(rt, shares), scheme)
+    stock = HostDealer(scheme).stock(demand, bit=np.ones(demand.bit, object))
+    with pytest.raises(Abort, match="mask"):
+        mask_of(runtime(scheme, stock), shares)
+
+
+def test_masks_of_the_large_field_are_free_up_to_two_to_the_21():
+    """N 2^-61 <= 2^-40 for N <= 2^21; one more, and candidates are tested."""
+    scheme = scheme_of(61)
+    assert cost(scheme, mask_of, (1 << 21,)) == (Demand(bit=61 << 21), 0)
+    demand, rounds = cost(scheme, mask_of, ((1 << 21) + 1,))
+    assert demand.double > 1 << 21 and rounds > 0
+    assert cost(scheme_of(31), mask_of, (1,))[0].double > 0  # 2^-31 is too much for even one
+
+
+def test_less_than_public_exhaustively():
+    scheme = scheme_of(5)
+    c, r = (v.ravel() for v in np.mgrid[0:32, 0:32])
+    known = bits_of(c, 5)
+
+    def circuit(rt, r):
+        return circuits.less_than_public(rt, scheme.field.asarray(known), r)
+
+    (found,) = evaluate(scheme, circuit, bits_of(r, 5))
+    assert (found == (c < r)).all()
+    assert cost(scheme_of(61, 5, 2), lambda rt, r: circuits.less_than_public(rt, rt.field.zeros((61,)), r), (61,)) == (
+        Demand(double=85),
+        18,
+    )
+
+
+def test_prefix_products():
+    scheme = scheme_of(13)
+    x = np.random.default_rng(3).integers(0, scheme.field.modulus, (2, 11)).astype(object)
+    (found,) = evaluate(scheme, circuits.prefix_products, x)
+    assert (found % scheme.field.modulus == np.multiply.accumulate(x, axis=1) % scheme.field.modulus).all()
+
+
+@pytest.mark.parametrize("exponent", [3, 5, 7])
+def test_decompose_exhaustively(exponent):
+    """Every value under every mask."""
+    scheme = scheme_of(exponent, 3)
+    x, r, bits = with_every_mask(scheme, whole_field(scheme))
+    (found,) = evaluate(scheme, masked(circuits.decompose), x, r, bits)
+    assert (found == bits_of(x % scheme.field.modulus, exponent)).all()
+
+
+def test_decompose_in_the_large_field():
+    scheme = scheme_of(61)
+    x = np.concatenate([edges(scheme), randoms(scheme.field.modulus // 2, 50)])
+    small = abs(x) % 2**16
+
+    def circuit(rt, x, small):
+        return circuits.decompose(rt, x), circuits.decompose(rt, small, width=16), circuits.decompose(rt, small, width=33)
+
+    whole, short, cut = evaluate(scheme, circuit, x, small)
+    assert (whole == bits_of(x % scheme.field.modulus, 61)).all()
+    assert (short == bits_of(small, 16)).all()
+    assert (cut == bits_of(small, 33)).all()
+
+
+def test_short_masks_are_refused_where_they_do_not_fit():
+    scheme = scheme_of(61)
+    cost(scheme, lambda rt, x: bits_module.short_mask(rt, (), 20).value, ())
+    with pytest.raises(BoundError, match="21 \\+ 40"):
+        cost(scheme, lambda rt, x: bits_module.short_mask(rt, (), 21).value, ())
+
+
+def test_decompose_cost():
+    scheme = scheme_of(61, 5, 2)
+    assert cost(scheme, circuits.decompose, (1,)) == (Demand(double=249, bit=61), 2 + 3 * 7)
+    assert cost(scheme, circuits.decompose, (100,)) == (Demand(double=24900, bit=6100), 3 + 3 * 7)
+    short = cost(scheme, lambda rt, x: circuits.decompose(rt, x, width=16), (1,))
+    assert short == (Demand(double=42, bit=56), 2 + 3 * 4)
