@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -91,11 +92,10 @@ def failure_line(failure: dict[str, Any]) -> str:
 
 def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | None = None) -> Table:
     """Accuracy, seconds and bytes, one run a row. ``plain``: the same run in plain float32, by name."""
-    result = Table(title=title)
-    result.add_column("rule")
-    for column in ("accuracy", "in plain float32", "s/round", "first round s", "sent per party", "sent per peer"):
+    result = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    result.add_column("rule", no_wrap=True)
+    for column in ("accuracy", "plain float32", "seconds a round", "sent per party", "sent per peer", "caught in round"):
         result.add_column(column, justify="right")
-    result.add_column("caught in round", justify="right")
     for outcome in outcomes:
         last = outcome.records[-1]
         sent = last.get("online_bytes_per_party", 0.0) + last.get("offline_bytes_per_party", 0.0)
@@ -105,11 +105,13 @@ def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | Non
             f"{outcome.accuracy:.3f}",
             f"{beside:.3f}" if beside is not None else "",
             f"{outcome.round_seconds:.2f}",
-            f"{outcome.records[0]['seconds']:.1f}",
             size(sent) if outcome.secure else "",
             size(last["upload_bytes_per_peer"]) if outcome.secure else "",
             ", ".join(str(entry["round"] + 1) for entry in outcome.caught),
         )
+    if any(outcome.secure for outcome in outcomes):
+        compiling = sum(outcome.records[0]["seconds"] - outcome.round_seconds for outcome in outcomes)
+        result.caption = f"Seconds a round: the median after the first. Compiling took {max(compiling, 0):.0f} s in all."
     return result
 
 

@@ -104,8 +104,11 @@ class Runtime:
         self.verdicts.append((name, ok))
 
     def accuse(self, bad: Any) -> None:
-        """Record the members `bad [m]` whose wrong shares were corrected."""
-        self.accused = self.accused | bad
+        """Record the members `bad [m]` whose wrong shares were corrected, or who were proven to lie.
+
+        What follows a failed check proves nothing: on inconsistent material an honest share can look wrong.
+        """
+        self.accused = self.accused | (bad & self.verified)
 
     @property
     def verified(self) -> Any:

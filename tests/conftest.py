@@ -22,6 +22,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda (or tpu) run
 # Compiling takes most of the tests' time: keep what is compiled between runs, and share it between workers.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(TESTS.parent / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+# The programs are small and run once: the backend optimiser would take longer than it saves. The bits are the same.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 from mpcjax import _compat  # noqa: E402 - JAX reads the settings above when it is imported
 

@@ -77,8 +77,8 @@ def _without_p(rt: Runtime, count: int) -> Any:
     total = count + spares(count, 2.0 ** (1 - e))
     bits, blind = rt.take("bit", (total, e)), rt.take("random", (total,))
     flags = open_many(rt, multiply(rt, blind, field.sub(field.sum(bits, axis=-1), e)), "mask")
-    verify(rt)
     rt.check("mask", jnp.sum(flags != 0) >= count)
+    verify(rt)
     return bits[:, jnp.argsort(flags == 0, stable=True)[:count]]
 
 
@@ -181,7 +181,9 @@ def _joined(*parts: Any) -> Any:
 
 
 def multiply_all(rt: Runtime, left: list[Any], right: list[Any]) -> list[Any]:
-    """Element-wise products of several pairs of arrays `[rows, ..., *]` by one call."""
+    """Element-wise products of several pairs of arrays `[rows, ..., *]` by one call, or none."""
+    if not any(part.size for part in left):
+        return left
     products = multiply(rt, _joined(*left), _joined(*right))
     return jnp.split(products, np.cumsum([part.shape[-1] for part in left])[:-1].tolist(), axis=-1)
 

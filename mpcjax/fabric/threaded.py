@@ -5,6 +5,7 @@ The threads meet at a barrier for every step. A party that stops breaks the barr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -32,10 +33,11 @@ class Hub:
         try:
             self.slots[party] = item
             self.barrier.wait()
-            items = list(self.slots)
-            self.barrier.wait()
         except threading.BrokenBarrierError as broken:
             raise Abort("echo", phase="exchange", remedy="another party stopped; repeat the round") from broken
+        items = list(self.slots)
+        with contextlib.suppress(threading.BrokenBarrierError):  # who stops now does so after everybody has its items
+            self.barrier.wait()
         return items
 
 

@@ -24,6 +24,7 @@ from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
 from mpcjax.runtime import Combination, Dots, Runtime, Squares
 
+MANY = 1 << 16  # up to this length a level cuts into eight pieces, not four
 LARGE = 1 << 14  # squares of so many elements are folded peer by peer before they join the others
 
 
@@ -48,16 +49,21 @@ def _verify_zeros(rt: Runtime) -> None:
 
 def _verify_products(rt: Runtime, products: list[Any]) -> None:
     small = [_fold_squares(rt, claim) if _is_large(rt, claim) else claim for claim in products]
-    pieces = 4 if rt.field.exponent >= 31 else 2
-    longest = sum(_length(claim) for claim in small)
-    repeats = rt.repetitions(_error(rt, longest, pieces))
+    repeats = rt.repetitions(_error(rt, sum(_length(claim) for claim in small)))
     x, y, z = _batched(rt, small, repeats)
     while x.shape[-1] > 1:
-        x, y, z = _fold(rt, x, y, z, pieces)
+        x, y, z = _fold(rt, x, y, z)
     _open_last(rt, x[..., 0], y[..., 0], z)
 
 
-def _error(rt: Runtime, length: int, pieces: int) -> float:
+def _pieces(rt: Runtime, length: int) -> int:
+    """Into how many pieces a level cuts: more save rounds, fewer save passes over long vectors and error in small fields."""
+    if rt.field.exponent < 31:
+        return 2
+    return 4 if length > MANY else 8
+
+
+def _error(rt: Runtime, length: int) -> float:
     """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 3 / p for the mask.
 
     A quadratic that is not zero at 0 has at most two other roots, and the mask's challenge is 1 with probability 2 / p.
@@ -65,6 +71,7 @@ def _error(rt: Runtime, length: int, pieces: int) -> float:
     p = rt.field.modulus
     log_pass = 2 * math.log1p(-1 / p) + math.log1p(-3 / p)
     while length > 1:
+        pieces = _pieces(rt, length)
         length, log_pass = -(-length // pieces), log_pass + math.log1p(-(2 * pieces - 2) / p)
     return -math.expm1(log_pass)
 
@@ -91,7 +98,7 @@ def _fold_squares(rt: Runtime, claim: Squares) -> Squares:
         old = jnp.pad(z, ((0, 0), (0, 4 * groups - z.shape[1]))).reshape(z.shape[0], 4, groups)
         even = [old[:, 0], field.add(cross[..., 1], old[:, 1]), field.add(cross[..., 3], old[:, 2]), old[:, 3]]
         coefficients = [even[0], cross[..., 0], even[1], cross[..., 2], even[2], cross[..., 4], even[3]]
-        z = _polynomial(rt, coefficients, v)
+        z = field.dot(jnp.stack(coefficients, axis=-1), _powers(rt, v, 7), axis=-1)
     return Squares(x, claim.weights, z)
 
 
@@ -124,29 +131,31 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
     return x.reshape(rows, repeats, -1), y.reshape(rows, repeats, -1), z
 
 
-def _fold(rt: Runtime, x: Any, y: Any, z: Any, pieces: int) -> tuple[Any, Any, Any]:
+def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
     """One level: length N to ceil(N / pieces). Cost: 5 rounds, 2 pieces - 2 products and one challenge."""
-    field = rt.field
+    field, pieces = rt.field, _pieces(rt, x.shape[-1])
     size = -(-x.shape[-1] // pieces)
     width = ((0, 0), (0, 0), (0, pieces * size - x.shape[-1]))
     xs = jnp.pad(x, width).reshape(*x.shape[:2], pieces, size)
     ys = jnp.pad(y, width).reshape(*y.shape[:2], pieces, size)
-    table = field.matmul(xs, jnp.swapaxes(ys, -1, -2))  # [rows, R, i, j] = X_i . Y_j, a term of v^(i + pieces - 1 - j)
-    diagonals = [
-        field.sum(jnp.stack([table[:, :, i, i - k] for i in range(pieces) if 0 <= i - k < pieces]), axis=0)
-        for k in range(1 - pieces, pieces)
-        if k
-    ]
-    terms = reduce_degree(rt, jnp.stack(diagonals, axis=-1), "fold")
-    v = challenge(rt, x.shape[1])
-    coefficients = (
-        [terms[..., k] for k in range(pieces - 1)] + [z] + [terms[..., k] for k in range(pieces - 1, 2 * pieces - 2)]
-    )
-    return (
-        _polynomial(rt, [xs[:, :, k] for k in range(pieces)], v[:, None]),
-        _polynomial(rt, [ys[:, :, k] for k in reversed(range(pieces))], v[:, None]),
-        _polynomial(rt, coefficients, v),
-    )
+    products = _product_coefficients(rt, xs, ys[:, :, ::-1])
+    others = jnp.concatenate([products[..., : pieces - 1], products[..., pieces:]], axis=-1)
+    terms = reduce_degree(rt, others, "fold")
+    powers = _powers(rt, challenge(rt, x.shape[1]), 2 * pieces - 1)
+    both = jnp.stack([xs, ys[:, :, ::-1]], axis=2)
+    folded = field.dot(both, powers[:, None, :pieces, None], axis=-2)
+    coefficients = jnp.concatenate([terms[..., : pieces - 1], z[..., None], terms[..., pieces - 1 :]], axis=-1)
+    return folded[:, :, 0], folded[:, :, 1], field.dot(coefficients, powers, axis=-1)
+
+
+def _product_coefficients(rt: Runtime, xs: Any, ys: Any) -> Any:
+    """Local coefficients of sum_i v^i xs[i] . sum_j v^j ys[j] for `[rows, R, c, L]`: `[rows, R, 2 c - 1]`."""
+    pieces = xs.shape[2]
+    table = rt.field.matmul(xs, jnp.swapaxes(ys, -1, -2))
+    # Shear the table so that the terms of one power of v stand in one column.
+    wide = jnp.pad(table, ((0, 0), (0, 0), (0, 0), (0, pieces))).reshape(*table.shape[:2], -1)
+    sheared = wide[..., : pieces * (2 * pieces - 1)].reshape(*table.shape[:2], pieces, 2 * pieces - 1)
+    return rt.field.sum(sheared, axis=-2)
 
 
 def _open_last(rt: Runtime, x: Any, y: Any, z: Any) -> None:
@@ -163,7 +172,7 @@ def _open_last(rt: Runtime, x: Any, y: Any, z: Any) -> None:
             [
                 field.add(x, field.mul(v, a)),
                 field.add(y, field.mul(v, b)),
-                _polynomial(rt, [z, terms[:, 0], terms[:, 1]], v),
+                field.dot(jnp.stack([z, terms[:, 0], terms[:, 1]], axis=-1), _powers(rt, v, 3), axis=-1),
             ],
             axis=1,
         ),
@@ -172,9 +181,10 @@ def _open_last(rt: Runtime, x: Any, y: Any, z: Any) -> None:
     rt.check("product", field.mul(opened[0], opened[1]) == opened[2])
 
 
-def _polynomial(rt: Runtime, coefficients: list[Any], v: Any) -> Any:
-    """sum_k coefficients[k] v^k by Horner's rule."""
-    value = coefficients[-1]
-    for coefficient in reversed(coefficients[:-1]):
-        value = rt.field.add(rt.field.mul(value, v), coefficient)
-    return value
+def _powers(rt: Runtime, v: Any, count: int) -> Any:
+    """1, v, v^2, ..., v^(count - 1) for public `v [...]`: `[..., count]`, doubling the list each time."""
+    powers = jnp.stack([rt.field.ones(v.shape), v], axis=-1)
+    while powers.shape[-1] < count:
+        step = rt.field.mul(powers[..., -1:], v[..., None])
+        powers = jnp.concatenate([powers, rt.field.mul(powers, step)], axis=-1)
+    return powers[..., :count]

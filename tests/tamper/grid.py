@@ -35,11 +35,14 @@ def width(case: Case) -> int:
     return max(case.scheme.parties, PEERS)
 
 
-def exhaustive(case: Case, rng: np.random.Generator, size: int = 1, sets: int | None = None) -> Table:
+def exhaustive(
+    case: Case, rng: np.random.Generator, size: int = 1, sets: int | None = None, both: bool = True
+) -> Table:
     """Every non-zero error on every message of every set of `size` corrupt senders (or `sets` of them, drawn).
 
-    One corrupt sender adds each error once to an element drawn at random and once to its whole message; of several,
-    each adds an error of its own.
+    One corrupt sender adds each error to an element drawn at random and to its whole message (`both`, or one of the
+    two); of several, each adds an error of its own. To what a peer deals to a member, only single elements: an error
+    added to all shares would be a proper sharing of something else.
     """
     p, rows = case.scheme.field.modulus, []
     for number, sent in enumerate(messages(case)):
@@ -47,9 +50,23 @@ def exhaustive(case: Case, rng: np.random.Generator, size: int = 1, sets: int | 
         if sets is not None and sets < len(groups):
             groups = [groups[k] for k in rng.choice(len(groups), sets, replace=False)]
         for group, error in itertools.product(groups, range(1, p)):
-            places = (int(rng.integers(sent.size)), ALL) if sent.kind != "peers" else (int(rng.integers(sent.size)),)
+            element = int(rng.integers(sent.size))
+            places = [element] if sent.kind == "peers" else [element, ALL]
+            if not both:
+                places = [places[int(rng.integers(len(places)))]]
             more = [error, *rng.integers(1, p, size - 1)]
             rows += [(number, group, more, place) for place in places]
+    return _table(case, rows)
+
+
+def every_element(case: Case) -> Table:
+    """Every non-zero error on every element that any single sender sends."""
+    rows = [
+        (number, (sender,), [error], place)
+        for number, sent in enumerate(messages(case))
+        for sender, place in itertools.product(range(sent.senders), range(sent.size))
+        for error in range(1, case.scheme.field.modulus)
+    ]
     return _table(case, rows)
 
 

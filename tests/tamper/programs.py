@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax import protocols
+from mpcjax.circuits.bits import solved_bits
 from mpcjax.fields import Field
-from mpcjax.offline import Demand, Stock, prepare
+from mpcjax.offline import Demand, Stock, prepare, preprocess
 from mpcjax.offline.demand import KINDS, PARTS
 from mpcjax.prg import Stream
-from mpcjax.runtime import Runtime
+from mpcjax.runtime import Material, Runtime
 from mpcjax.sharing import Shamir
 from tests.tamper.case import PEERS, Answer, Case
 from tests.tamper.material import uniform
@@ -54,9 +57,9 @@ offline = _handing_out(Demand(random=2, double=4, bit=2, triple=1))
 
 
 def inputs(rt: Runtime, key: Any, given: Any) -> Answer:
-    """Peers deal, the dealings are checked, what they dealt opens."""
+    """Peers deal, the dealings are checked, what they dealt opens. `given["bend"] [peer, member]`: wrong shares dealt."""
     x = uniform(rt.field, jax.random.fold_in(key, 0), (PEERS, LENGTH))
-    shares, accepted = _dealt(rt, key, x)
+    shares, accepted = _dealt(rt, key, x, given["bend"])
     opened = protocols.open_now(rt, shares, "output", output=True)
     return Answer(rt.field.sub(opened, jnp.where(accepted[:, None], x, rt.field.zeros(()))), accepted)
 
@@ -140,10 +143,12 @@ def online(rt: Runtime, key: Any, given: Any) -> Answer:
     return Answer(field.sub(jnp.concatenate([small, bulk]), right), accepted)
 
 
-def _dealt(rt: Runtime, key: Any, values: Any) -> tuple[Any, Any]:
+def _dealt(rt: Runtime, key: Any, values: Any, bend: Any = None) -> tuple[Any, Any]:
     """Shares of every peer's `values`, zero for those that dealt badly, and which did not."""
     peers = peers_of(key)
     shares, masks = protocols.deal(rt, values, peers, "message"), protocols.deal_masks(rt, peers)
+    if bend is not None:
+        shares = rt.field.add(shares, jnp.swapaxes(bend, 0, 1)[:, :, None])
     accepted = protocols.check_dealings(rt, protocols.coin(rt), [shares], masks)
     return jnp.where(accepted[None, :, None], shares, rt.field.zeros(())), accepted
 
@@ -160,6 +165,45 @@ def _reopened(rt: Runtime, shares: Any) -> Any:
     return rt.field.sub(jnp.broadcast_to(opened, mask.shape), mask)
 
 
+class _Unlucky(Material):
+    """Material in which the first item of one kind has the worst of its values: all zeros, or all ones."""
+
+    def __init__(self, material: Material, kind: str, value: int):
+        self.material, self.kind, self.value, self.fresh = material, kind, value, True
+
+    def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        parts = self.material.take(kind, shape)
+        if kind != self.kind or not self.fresh:
+            return parts
+        self.fresh = False
+        return tuple(jnp.full_like(part, self.value) for part in parts)
+
+
+def unlucky_bits(rt: Runtime, key: Any, given: Any) -> Answer:
+    """Random bits made from zeros, whose squares have no root to divide by."""
+    rt.material = _Unlucky(rt.material, "random", 0)
+    bit = preprocess._bits(rt, 2)
+    protocols.verify(rt)
+    value = rt.scheme.reconstruct(bit)
+    return Answer(rt.field.sub(rt.field.square(value), value))
+
+
+def unlucky_masks(rt: Runtime, key: Any, given: Any) -> Answer:
+    """Masks with their bits, made from ones only: they would spell p, which is no field element."""
+    rt.material = _Unlucky(rt.material, "bit", 1)
+    mask = solved_bits(rt, (2,))
+    ones = rt.field.sum(rt.scheme.reconstruct(mask.bits), axis=-1) == rt.field.exponent % rt.field.modulus
+    return Answer(ones)
+
+
+def _no_bend(parties: int, dtype: Any) -> Callable[[], Any]:
+    return lambda: {"bend": np.zeros((PEERS, parties), dtype)}
+
+
+@cache
 def case(name: str, exponent: int, parties: int, threshold: int) -> Case:
+    """The program `name` of this module, in a field and for a committee."""
     scheme = Shamir(Field(exponent), parties, threshold)
-    return Case(name, scheme, globals()[name], online=name not in ("sharings", "bits", "triples", "offline"))
+    alone = name in ("sharings", "bits", "triples", "offline")
+    defaults = _no_bend(parties, scheme.field.dtype) if name == "inputs" else dict
+    return Case(name, scheme, globals()[name], not alone, defaults)

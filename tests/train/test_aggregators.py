@@ -1,4 +1,4 @@
-"""Aggregators: the plain forms against NumPy, pytrees, and the one under MPC beside the plain one."""
+"""The plain aggregators against NumPy; the one under MPC is compared with them in `test_loop`."""
 
 from __future__ import annotations
 
@@ -60,11 +60,3 @@ def test_plain_takes_pytrees():
 def test_unknown_rule_is_refused():
     with pytest.raises(ValueError, match="'median'"):
         train.plain("median")
-
-
-def test_secure_gives_what_plain_gives():
-    rule, _, expected = CASES["rsa"]
-    committee = mpcjax.simulate(parties=3, threshold=1)
-    value, report = train.secure(rule, committee, key=bytes(32))(jnp.asarray(ROWS), 2)
-    np.testing.assert_allclose(value, expected, rtol=1e-5)
-    assert report.verified

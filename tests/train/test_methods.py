@@ -19,18 +19,17 @@ def batch(seed):
 
 
 def gradients(task, models, images, labels):
-    return np.stack(
-        [task.value_and_grad(jnp.asarray(m), x, y)[1] for m, x, y in zip(models, images, labels, strict=True)]
-    )
+    gradient = jax.jit(jax.vmap(lambda model, x, y: task.value_and_grad(model, x, y)[1]))
+    return np.asarray(gradient(jnp.asarray(np.stack(models), jnp.float32), images, labels))
 
 
 def test_descent(task):
     method = train.Descent(task, PEERS, optax.sgd(0.1), momentum=0.8, public="center")
-    state = method.init()
+    state, run = method.init(), jax.jit(method.local)
     params, momentum, center = np.asarray(task.start), np.zeros((PEERS, task.size)), np.zeros(task.size)
     for seed in range(3):
         images, labels = batch(seed)
-        local = method.local(state, images, labels)
+        local = run(state, images, labels)
         momentum = 0.8 * momentum + 0.2 * gradients(task, [params] * PEERS, images, labels)
         np.testing.assert_allclose(local.updates, momentum, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(local.public["center"], center, rtol=1e-4, atol=1e-6)
@@ -63,12 +62,12 @@ def test_descent_refuses_what_does_not_fit(task, options):
 def test_rsa(task, decay):
     rate, penalty, weight_decay, beta = 0.1, 0.02, 0.3, 0.6
     method = train.Rsa(task, PEERS, rate, penalty, weight_decay, momentum=beta, decay=decay)
-    state = method.init()
+    state, run = method.init(), jax.jit(method.local)
     shared = np.asarray(task.start)
     own, momentum = np.tile(shared, (PEERS, 1)), np.zeros((PEERS, task.size))
     for number in range(3):
         images, labels = batch(number)
-        local = method.local(state, images, labels)
+        local = run(state, images, labels)
         step = rate / np.sqrt(number + 1) if decay else rate
         momentum = beta * momentum + (1 - beta) * gradients(task, own, images, labels)
         own = (own - step * (momentum + penalty * np.sign(own - shared))).astype(np.float32)

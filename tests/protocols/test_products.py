@@ -1,0 +1,119 @@
+"""Every kind of product is right, its claims are verified, and a claim that is wrong is caught."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from mpcjax import protocols
+from mpcjax.fields import F31, F61, Field
+from mpcjax.protocols import verify
+from mpcjax.runtime import Runtime
+from mpcjax.sharing import Shamir
+from tests.protocols._play import compiled, reveal, values
+
+SHAPES = [(3, 5), (3, 5), (3,)]
+KINDS = ["multiply", "dot", "weighted squares", "combination"]
+SCHEMES = [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(Field(5), 3, 1), Shamir(F31, 4, 1)]
+CHECKED = [scheme for scheme in SCHEMES if not scheme.robust]
+KEY = np.array([1, 2], np.uint32)
+
+
+def name(scheme: Shamir) -> str:
+    return f"e{scheme.field.exponent}-m{scheme.parties}" + ("-robust" if scheme.robust else "")
+
+
+def every_product(rt: Runtime, x: Any, y: Any, w: Any) -> dict[str, Any]:
+    weights = rt.field.asarray(list(range(5)))
+    found = {
+        "multiply": protocols.multiply(rt, x, y),
+        "dot": protocols.dot(rt, x, y),
+        "weighted squares": protocols.weighted_squares(rt, x, weights),
+        "combination": protocols.combination(rt, w, x),
+    }
+    assert len(rt.products) == (0 if rt.scheme.robust else len(KINDS))
+    verify(rt)
+    rt.require_settled("output")
+    return found
+
+
+@cache
+def program(scheme: Shamir) -> Callable[..., Any]:
+    return compiled(scheme, every_product, SHAPES)
+
+
+def no_errors(scheme: Shamir) -> np.ndarray:
+    return np.zeros(len(KINDS), scheme.field.dtype)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=name)
+def test_products_are_right(scheme: Shamir) -> None:
+    inputs = values(scheme.field, *SHAPES)
+    found, verified = program(scheme)(jax.random.wrap_key_data(KEY), no_errors(scheme), *inputs)
+    assert bool(verified)
+    x, y, w = (value.astype(object) for value in inputs)
+    expected = {
+        "multiply": x * y,
+        "dot": np.sum(x * y, axis=1),
+        "weighted squares": np.sum(x * x * np.arange(5), axis=1),
+        "combination": np.sum(w[:, None] * x, axis=0),
+    }
+    for kind, value in expected.items():
+        assert np.array_equal(reveal(scheme, found[kind]), value % scheme.field.modulus), kind
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
+@pytest.mark.parametrize("scheme", CHECKED, ids=name)
+def test_a_wrong_claim_of_any_kind_is_caught(scheme: Shamir, kind: int) -> None:
+    for seed, error in enumerate((1, scheme.field.modulus - 1)):
+        errors = no_errors(scheme)
+        errors[kind] = error
+        inputs = values(scheme.field, *SHAPES, seed=seed)
+        _, verified = program(scheme)(jax.random.key(seed), errors, *inputs)
+        assert not bool(verified)
+
+
+def test_long_squares_are_folded_first_and_just_as_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path for long vectors: same values, and a wrong square of any peer is caught there too."""
+    module, scheme, peers = sys.modules["mpcjax.protocols.verify"], Shamir(F61, 3, 1), 6
+    monkeypatch.setattr(module, "LARGE", 4)
+    folded: list[int] = []
+    fold = module._fold_squares
+    monkeypatch.setattr(module, "_fold_squares", lambda rt, claim: folded.append(1) or fold(rt, claim))
+
+    def squares(rt: Runtime, x: Any) -> Any:
+        found = protocols.weighted_squares(rt, x, rt.field.asarray([1, 2, 3, 4]))
+        verify(rt)
+        return found
+
+    run = compiled(scheme, squares, [(peers, 4)])
+    x = values(F61, (peers, 4))[0]
+    found, verified = run(jax.random.key(0), np.zeros(1, np.uint64), x)
+    assert folded
+    assert bool(verified)
+    expected = np.sum(x.astype(object) ** 2 * np.arange(1, 5), axis=1) % F61.modulus
+    assert np.array_equal(reveal(scheme, found), expected)
+    for seed in range(3):
+        _, verified = run(jax.random.key(seed), np.ones(1, np.uint64), x)
+        assert not bool(verified)
+
+
+def test_products_broadcast() -> None:
+    scheme = Shamir(Field(5), 3, 1)
+
+    def both(rt: Runtime, x: Any, y: Any) -> Any:
+        found = protocols.multiply(rt, x[:, :, None], y[:, None]), protocols.dot(rt, x[:, None], y[:, None])
+        verify(rt)
+        return found
+
+    (table, total), verified = compiled(scheme, both, [(3,), (3,)])(jax.random.key(0), np.zeros(2, np.uint32), *values(Field(5), (3,), (3,)))
+    x, y = (value.astype(object) for value in values(Field(5), (3,), (3,)))
+    assert bool(verified)
+    assert np.array_equal(reveal(scheme, table), np.outer(x, y) % 31)
+    assert np.array_equal(reveal(scheme, total), [np.sum(x * y) % 31])

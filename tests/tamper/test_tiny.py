@@ -1,0 +1,76 @@
+"""Tiny fields: every additive error, on every message, by every party. No run ends wrong.
+
+Checks repeat their challenges there until their error is 2^-40, so not one run in a table may be an exception.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.tamper import certify, grid
+from tests.tamper.case import Case
+from tests.tamper.programs import case
+
+SMALL = ("sharings", "triples", "inputs", "openings", "multiply", "beaver", "dot", "squares", "combination")
+
+
+def _none_wrong(program: Case, table: grid.Table) -> grid.Judgement:
+    found = grid.require_none_wrong(program, table, grid.run(program, table))
+    assert found.right and found.aborted, f"{program}: {found} is no mixture of caught and harmless errors"
+    return found
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_error_at_every_message(name: str) -> None:
+    """p = 7, three parties: six errors, on one element and on all, of every message of every party."""
+    program = case(name, 3, 3, 1)
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("name", ["offline", "online"])
+def test_every_error_of_two_corrupt_parties(name: str) -> None:
+    """p = 31, five parties: thirty errors of one party, an own one of a second, drawn for every message."""
+    program = case(name, 5, 5, 2)
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(2), size=2, sets=1, both=False))
+
+
+def test_every_error_at_a_certificate() -> None:
+    """p = 31, three parties, three peers that prove that their messages are signs."""
+    program, _ = certify.SIGNS
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(3), sets=1, both=False))
+
+
+@pytest.mark.parametrize("name", [*SMALL, "bits", "offline", "online", "signs"])
+def test_honest_runs_are_right(name: str) -> None:
+    program = certify.SIGNS[0] if name == "signs" else case(name, *((5, 5, 2) if name in ("offline", "online") else (3, 3, 1)))
+    outcome = grid.run(program, grid.nothing(program, 64))
+    assert outcome.verified.all() and outcome.accepted.all()
+    assert not outcome.wrong.any() and not outcome.accused.any() and not outcome.leaked.any()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SMALL)
+def test_every_error_at_every_element(name: str) -> None:
+    program = case(name, 3, 3, 1)
+    _none_wrong(program, grid.every_element(program))
+
+
+@pytest.mark.long
+def test_every_error_while_making_bits() -> None:
+    program = case("bits", 3, 3, 1)
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(4)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("name", ["offline", "online"])
+def test_every_error_of_every_set_of_parties(name: str, size: int) -> None:
+    program = case(name, 5, 5, 2)
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(5), size=size))
+
+
+@pytest.mark.long
+def test_every_error_of_every_party_at_a_certificate() -> None:
+    program, _ = certify.SIGNS
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(6)))
