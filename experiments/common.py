@@ -94,8 +94,16 @@ def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | Non
     """Accuracy, seconds and bytes, one run a row. ``plain``: the same run in plain float32, by name."""
     result = Table(title=title, box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     result.add_column("rule", no_wrap=True)
-    for column in ("accuracy", "plain float32", "seconds a round", "sent per party", "sent per peer", "caught in round"):
-        result.add_column(column, justify="right")
+    heads = (
+        "accuracy",
+        "in plain\nfloat32",
+        "seconds\na round",
+        "sent per\nparty",
+        "sent per\npeer",
+        "caught\nin round",
+    )
+    for head in heads:
+        result.add_column(head, justify="right", no_wrap=True)
     for outcome in outcomes:
         last = outcome.records[-1]
         sent = last.get("online_bytes_per_party", 0.0) + last.get("offline_bytes_per_party", 0.0)
@@ -111,7 +119,9 @@ def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | Non
         )
     if any(outcome.secure for outcome in outcomes):
         compiling = sum(outcome.records[0]["seconds"] - outcome.round_seconds for outcome in outcomes)
-        result.caption = f"Seconds a round: the median after the first. Compiling took {max(compiling, 0):.0f} s in all."
+        result.caption = (
+            f"Seconds a round: the median after the first. Compiling took {max(compiling, 0):.0f} s in all."
+        )
     return result
 
 
@@ -143,7 +153,7 @@ def plot(outcomes: Sequence[Outcome], title: str, path: Path) -> Path:
         axes.plot([], [], "x", color="black", markersize=10, markeredgewidth=3, label="tampering caught")
     axes.set(xlabel="round", ylabel="test accuracy", ylim=(0, 1), title=title)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="center right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)

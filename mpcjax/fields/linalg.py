@@ -113,10 +113,14 @@ def echelon(field: Field, matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return work, pivots
 
 
+SMALL = 1 << 14  # elements up to which code size matters more than speed
+
+
 def apply_static(field: Field, matrix: np.ndarray, x: Array, axis: int = 0) -> jax.Array:
     """matrix [r, c] (host array) times x along ``axis`` of length c, which becomes r.
 
-    Unrolled with the entries as constants: zeros cost nothing, +-2**j a rotation, other small ones one multiplication.
+    Large x: unrolled with the entries as constants, zeros cost nothing, +-2**j a rotation, other small ones one
+    multiplication. Small x: a plain matrix product, which is a fraction of the code to compile.
     """
     matrix, x = np.asarray(matrix), field.asarray(x)
     if matrix.ndim != 2 or not -x.ndim <= axis < x.ndim or matrix.shape[1] != x.shape[axis]:
@@ -124,6 +128,9 @@ def apply_static(field: Field, matrix: np.ndarray, x: Array, axis: int = 0) -> j
             f"apply_static of a matrix {matrix.shape} along axis {axis} of {x.shape}: legal is [r, c] with c the "
             f"length of that axis"
         )
+    if x.size <= SMALL:
+        columns = jnp.moveaxis(x, axis, -1)[..., None, :]
+        return jnp.moveaxis(field.dot(columns, matrix.astype(field.dtype)), -1, axis)
     entries = tuple(tuple(int(k) for k in row) for row in matrix)
     return _apply(field, entries, x, axis % x.ndim)
 

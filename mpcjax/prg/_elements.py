@@ -7,7 +7,8 @@ Pr[x] = 2**-e + 2**-e Pr[r = x] and 1/p = 2**-e + 2**-e / p, an element has 2**-
 
     e = 61: rho = 8, less than 2**-122 per element        e = 31: rho = 4, less than 2**-93 per element
 
-Tiny fields (e <= 13) take W mod p at once: at most 2**-53 per element.
+Tiny fields (e <= 13) take W mod p at once: at most 2**-53 per element. Short expansions (up to `FEW` elements of a key)
+take a 128-bit word mod p, in every field: less than 2**-117.
 
 Order. The keystream is taken in chunks of `lanes` blocks, and within a chunk word-major: element (k, w, l), flat
 k * chunk + w * lanes + l, is word w of block k * lanes + l (a word is 64 bits, or 32 for e = 31). The last chunk starts
@@ -209,6 +210,7 @@ def field_elements(keys, nonces, field, shape):
     return _elements(keys.reshape(-1, 8), nonces, field, count).reshape(out)
 
 
+@partial(jax.jit, static_argnames="words")
 def keystream(keys, nonce, first, words: int):
     """RFC 8439 keystream: keys [..., 8], nonce [3], first block counter -> [..., words] uint32, in the RFC's order."""
     counters = jnp.asarray(first, jnp.uint32) + jnp.arange(-(-words // 16), dtype=jnp.uint32)

@@ -17,33 +17,39 @@ from mpcjax.prg._chacha import rolled_blocks
 from mpcjax.prg._elements import as_shape, field_elements, keystream, random_bits
 
 
-def _encode(path: tuple) -> bytes:
-    """Injective encoding of a path: every part is tagged with its type and its length."""
-    parts = []
-    for part in path:
-        if isinstance(part, str):
-            parts.append(b"s" + part.encode())
-        elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
-            parts.append(b"i" + str(int(part)).encode())
-        else:
-            raise TypeError(f"{part!r} in the name {path!r} of some randomness must be a static int or str")
-    return b"mpcjax-prg-2" + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+Level = tuple  # a label and its indices
 
 
-def _nonce(kind: str, path: tuple) -> np.ndarray:
+def _encode(kind: str, path: tuple[Level, ...]) -> bytes:
+    """Injective encoding of a kind and a path: every part is tagged with its type and its length, every level opened."""
+    parts = [b"k" + kind.encode()]
+    for level in path:
+        parts.append(b"l")
+        for part in level:
+            if isinstance(part, str):
+                parts.append(b"s" + part.encode())
+            elif isinstance(part, (int, np.integer)) and not isinstance(part, bool):
+                parts.append(b"i" + str(int(part)).encode())
+            else:
+                raise TypeError(f"{part!r} in the name {level!r} of some randomness must be a static int or str")
+    return b"mpcjax-prg-3" + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def _nonce(kind: str, path: tuple[Level, ...]) -> np.ndarray:
     """96 bits of SHA-256, [3] uint32; `kind` tells expansion from derivation of keys."""
-    return np.frombuffer(hashlib.sha256(_encode((kind, *path))).digest()[:12], "<u4").astype(np.uint32)
+    return np.frombuffer(hashlib.sha256(_encode(kind, path)).digest()[:12], "<u4").astype(np.uint32)
 
 
 class Stream:
     """Keys [rows, 8], one row per party or peer, and a path: each name below it can be taken once."""
 
-    def __init__(self, keys, path: tuple = ()):
+    def __init__(self, keys, path: tuple[Level, ...] = ()):
         keys = jnp.asarray(keys)
         if keys.dtype != jnp.uint32 or keys.ndim != 2 or keys.shape[1] != 8:
             raise ValueError(f"keys must be uint32 of shape [rows, 8], got {keys.dtype} {keys.shape}")
         self._keys, self._path = keys, path
         self._taken: set[bytes] = set()
+        self._closed = False
         self._trace = trace_state()
 
     @staticmethod
@@ -60,26 +66,28 @@ class Stream:
     def rows(self) -> int:
         return self._keys.shape[0]
 
-    def _take(self, label: str, indices: tuple) -> tuple:
+    def _take(self, kind: str, *level: str | int) -> tuple[Level, ...]:
+        label = level[0]
         if trace_state() != self._trace:
             raise NonceReuse(
                 f"randomness {label!r} comes from a stream made outside of this loop body or transformed function, "
                 "which may run many times: pass its keys in as arguments and make the stream inside"
             )
-        path = (*self._path, label, *indices)
-        name = _encode((label, *indices))
-        if name in self._taken:
-            raise NonceReuse(f"randomness {path!r} was taken before from this stream")
+        path = (*self._path, level)
+        name = _encode(kind, (level,))
+        if self._closed or name in self._taken:
+            why = "its whole stream" if self._closed else "it"
+            raise NonceReuse(f"randomness {path!r}: {why} was taken before")
         self._taken.add(name)
         return path
 
     def child(self, label: str, *indices) -> Stream:
-        """A stream with the same rows, one label further down."""
-        return Stream(self._keys, self._take(label, (*indices, "/")))
+        """A stream with the same rows, one level further down."""
+        return Stream(self._keys, self._take("child", label, *indices))
 
     def claim(self, label: str, *indices) -> tuple:
         """`(keys [rows, 8], nonces [3, 3])` for a loop that expands them itself, once, with `field_elements`."""
-        path = self._take(label, indices)
+        path = self._take("expand", label, *indices)
         return self._keys, np.stack([_nonce(kind, path) for kind in ("expand", "spare 1", "spare 2")])
 
     def per_row(self, label: str, rows) -> Stream:
@@ -89,17 +97,28 @@ class Stream:
             raise ValueError(f"per_row({label!r}) needs a stream of one row, this one has {self.rows}")
         if len(set(rows)) != len(rows):
             raise NonceReuse(f"per_row {label!r}: indices {rows} name a row twice")
-        nonce = _nonce("row", self._take(label, ("per row",)))
+        nonce = _nonce("row", self._take("row", label))
         return Stream(_row_keys(self._keys, nonce, np.asarray(rows, np.uint32)))
 
     def at(self, label: str, index) -> Stream:
         """From a one-row stream: the stream number `index`, an integer below 2^32 that may be traced."""
-        nonce = _nonce("row", self._take(label, ("at",)))
+        if isinstance(index, (int, np.integer)) and not 0 <= index < 1 << 32:
+            raise ValueError(f"at({label!r}, {index}): legal numbers are 0 to 2^32 - 1")
+        nonce = _nonce("at", self._take("at", label))
         return Stream(_row_keys(self._keys, nonce, jnp.asarray(index).astype(jnp.uint32).reshape(1)))
 
     def key(self):
-        """The key of a one-row stream as a seed, `[8]` uint32, for a program of its own; takes the whole stream."""
-        self._take("key", ())
+        """The key of a one-row stream as a seed, `[8]` uint32, for a program of its own: takes the whole stream.
+
+        Only of a stream with a key of its own (from `per_row` or `at`) of which nothing has been taken: elsewhere the
+        program, which starts at the top again, could name what is already named here.
+        """
+        if self.rows != 1:
+            raise ValueError(f"key() is for streams of one row, this one has {self.rows}")
+        if self._path or self._taken:
+            raise NonceReuse("key() would hand out a key from which randomness was taken before")
+        self._take("key", "key")
+        self._closed = True
         return self._keys[0]
 
     def uniform(self, label: str, field, shape):

@@ -49,11 +49,25 @@ def _verify_zeros(rt: Runtime) -> None:
 
 def _verify_products(rt: Runtime, products: list[Any]) -> None:
     small = [_fold_squares(rt, claim) if _is_large(rt, claim) else claim for claim in products]
+    small = _merged(small)
     repeats = rt.repetitions(_error(rt, sum(_length(claim) for claim in small)))
     x, y, z = _batched(rt, small, repeats)
     while x.shape[-1] > 1:
         x, y, z = _fold(rt, x, y, z)
     _open_last(rt, x[..., 0], y[..., 0], z)
+
+
+def _merged(claims: list[Any]) -> list[Any]:
+    """Claims of inner products of the same length as one claim: a circuit makes dozens of them, a few sizes in all."""
+    lengths: dict[int, list[Dots]] = {}
+    for claim in claims:
+        if isinstance(claim, Dots):
+            lengths.setdefault(claim.x.shape[-1], []).append(claim)
+    dots = [
+        Dots(*(jnp.concatenate([getattr(claim, part) for claim in same], axis=1) for part in "xyz"))
+        for same in lengths.values()
+    ]
+    return dots + [claim for claim in claims if not isinstance(claim, Dots)]
 
 
 def _pieces(rt: Runtime, length: int) -> int:

@@ -26,7 +26,7 @@ class Mean(Rule):
     Reference: McMahan, Moore, Ramage, Hampson, Aguera y Arcas 2017, "Communication-efficient learning".
     """
 
-    limit: float = 1e4
+    limit: float = 100.0
     name = "mean"
     paper = "McMahan et al. 2017"
 

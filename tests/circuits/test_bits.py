@@ -96,7 +96,11 @@ def test_decompose_in_the_large_field():
     small = abs(x) % 2**16
 
     def circuit(rt, x, small):
-        return circuits.decompose(rt, x), circuits.decompose(rt, small, width=16), circuits.decompose(rt, small, width=33)
+        return (
+            circuits.decompose(rt, x),
+            circuits.decompose(rt, small, width=16),
+            circuits.decompose(rt, small, width=33),
+        )
 
     whole, short, cut = evaluate(scheme, circuit, x, small)
     assert (whole == bits_of(x % scheme.field.modulus, 61)).all()

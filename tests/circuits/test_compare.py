@@ -110,13 +110,16 @@ def test_choices_of_few_bits():
     ],
 )
 def test_cost(circuit, products, bits, levels):
-    """Per value, whatever the committee: 3 rounds a level and 2 for the opening, or 3 for many; robust 2 and 2."""
-    for m, t in ((3, 1), (5, 2)):
-        scheme = scheme_of(61, m, t)
-        assert cost(scheme, circuit, (1,)) == (Demand(double=products, bit=bits), 2 + 3 * levels)
-        assert cost(scheme, circuit, (10, 10)) == (Demand(double=100 * products, bit=100 * bits), 3 + 3 * levels)
-    demand, _ = cost(scheme_of(61, 4, 1), circuit, (1,))
-    assert (demand.triple, demand.double, demand.bit) == (products, 0, bits)
+    """Products and bits per value; 2 rounds for the opening and 3 a level."""
+    assert cost(scheme_of(61, 5, 2), circuit, (1,)) == (Demand(double=products, bit=bits), 2 + 3 * levels)
+
+
+def test_cost_of_many_and_of_other_committees():
+    """Nothing but the opening changes from 64 values on; products are triples, and levels 2 rounds, in robust mode."""
+    many = cost(scheme_of(61, 5, 2), circuits.is_negative, (10, 10))
+    assert many == (Demand(double=8600, bit=6100), 3 + 3 * 6)
+    assert cost(scheme_of(61, 3, 1), circuits.is_negative, (10, 10)) == many
+    assert cost(scheme_of(61, 4, 1), circuits.is_negative, (1,))[0].triple == 86
 
 
 def test_both_fabrics_give_the_same_bits():

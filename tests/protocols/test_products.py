@@ -20,9 +20,15 @@ from tests.protocols._play import compiled, reveal, values
 
 SHAPES = [(3, 5), (3, 5), (3,)]
 KINDS = ["multiply", "dot", "weighted squares", "combination"]
-SCHEMES = [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(Field(5), 3, 1), Shamir(F31, 4, 1)]
-CHECKED = [scheme for scheme in SCHEMES if not scheme.robust]
+CHECKED = [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(Field(5), 3, 1)]
+ROBUST = pytest.param(Shamir(F31, 4, 1), marks=pytest.mark.long)
 KEY = np.array([1, 2], np.uint32)
+
+
+@pytest.fixture(autouse=True)
+def both_ways_of_cutting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lower the length from which `verify` cuts vectors into fewer pieces."""
+    monkeypatch.setattr(sys.modules["mpcjax.protocols.verify"], "MANY", 8)
 
 
 def name(scheme: Shamir) -> str:
@@ -52,7 +58,7 @@ def no_errors(scheme: Shamir) -> np.ndarray:
     return np.zeros(len(KINDS), scheme.field.dtype)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES, ids=name)
+@pytest.mark.parametrize("scheme", [*CHECKED, ROBUST], ids=name)
 def test_products_are_right(scheme: Shamir) -> None:
     inputs = values(scheme.field, *SHAPES)
     found, verified = program(scheme)(jax.random.wrap_key_data(KEY), no_errors(scheme), *inputs)
@@ -80,7 +86,7 @@ def test_a_wrong_claim_of_any_kind_is_caught(scheme: Shamir, kind: int) -> None:
 
 
 def test_long_squares_are_folded_first_and_just_as_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path for long vectors: same values, and a wrong square of any peer is caught there too."""
+    """The path for long vectors: same values, and a wrong square is caught there too."""
     module, scheme, peers = sys.modules["mpcjax.protocols.verify"], Shamir(F61, 3, 1), 6
     monkeypatch.setattr(module, "LARGE", 4)
     folded: list[int] = []
@@ -105,15 +111,28 @@ def test_long_squares_are_folded_first_and_just_as_right(monkeypatch: pytest.Mon
 
 
 def test_products_broadcast() -> None:
-    scheme = Shamir(Field(5), 3, 1)
+    scheme, shapes = Shamir(Field(5), 3, 1), [(3,), (3,)]
 
     def both(rt: Runtime, x: Any, y: Any) -> Any:
-        found = protocols.multiply(rt, x[:, :, None], y[:, None]), protocols.dot(rt, x[:, None], y[:, None])
-        verify(rt)
-        return found
+        return protocols.multiply(rt, x[:, :, None], y[:, None]), protocols.dot(rt, x[:, None], y[:, None])
 
-    (table, total), verified = compiled(scheme, both, [(3,), (3,)])(jax.random.key(0), np.zeros(2, np.uint32), *values(Field(5), (3,), (3,)))
-    x, y = (value.astype(object) for value in values(Field(5), (3,), (3,)))
-    assert bool(verified)
+    inputs = values(scheme.field, *shapes)
+    (table, total), _ = compiled(scheme, both, shapes)(jax.random.key(0), np.zeros(2, np.uint32), *inputs)
+    x, y = (value.astype(object) for value in inputs)
     assert np.array_equal(reveal(scheme, table), np.outer(x, y) % 31)
     assert np.array_equal(reveal(scheme, total), [np.sum(x * y) % 31])
+
+
+def test_beaver_in_robust_mode_claims_nothing() -> None:
+    scheme, shapes = Shamir(F31, 4, 1), [(3,), (3,)]
+
+    def product(rt: Runtime, x: Any, y: Any) -> Any:
+        found = protocols.multiply(rt, x, y)
+        rt.require_settled("output")
+        return found, rt.accused
+
+    inputs = values(F31, *shapes)
+    (found, accused), verified = compiled(scheme, product, shapes)(jax.random.key(0), None, *inputs)
+    x, y = (value.astype(object) for value in inputs)
+    assert bool(verified) and not np.any(accused)
+    assert np.array_equal(reveal(scheme, found), x * y % F31.modulus)

@@ -1,0 +1,166 @@
+"""One program, every protocol, two fabrics: the same bits, and the ledger of the trace is what was really sent.
+
+The simulator compiles the program for all parties at once; on the threaded fabric each party runs it eagerly on one-row
+arrays, and its hub is wrapped so that it weighs what passes through.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mpcjax import protocols
+from mpcjax.fabric import Fabric, Hub, Ledger, Simulated, run
+from mpcjax.fields import F31, F61, Field
+from mpcjax.offline import Demand, count, prepare
+from mpcjax.prg import Stream
+from mpcjax.runtime import Runtime
+from mpcjax.sharing import Shamir
+from tests.protocols._play import SEED
+from tests.sharing._haste import hasty
+
+PEERS, LENGTH = 2, 3
+Program = Callable[[Runtime], dict[str, Any]]
+
+
+class Scale(Hub):
+    """Weighs what each party puts down for the others: bytes, and the number of times they meet."""
+
+    instances: list[Scale]
+
+    def __init__(self, parties: int):
+        super().__init__(parties)
+        self.sent, self.rounds = [0] * parties, [0] * parties
+        Scale.instances.append(self)
+
+    def swap(self, party: int, item: Any) -> list[Any]:
+        others = [j for j in range(self.parties) if j != party]
+        self.sent[party] += sum(len(item) if isinstance(item, bytes) else item[j].nbytes for j in others)
+        self.rounds[party] += 1
+        return super().swap(party, item)
+
+
+@pytest.fixture
+def scales(monkeypatch: pytest.MonkeyPatch) -> list[Scale]:
+    Scale.instances = []
+    monkeypatch.setattr(sys.modules["mpcjax.fabric.threaded"], "Hub", Scale)
+    return Scale.instances
+
+
+@pytest.fixture(autouse=True)
+def every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few values open through kings too, and short squares are folded like long ones."""
+    monkeypatch.setattr(sys.modules["mpcjax.protocols.opening"], "BULK", 4)
+    monkeypatch.setattr(sys.modules["mpcjax.protocols.verify"], "LARGE", 2)
+
+
+def one_product(rt: Runtime) -> dict[str, Any]:
+    """The least that has all phases: material, a dealing, a product, its verification, an output."""
+    with rt.fabric.ledger.in_phase("offline"):
+        rt.material = prepare(rt, Demand(random=2, double=3))
+    with rt.fabric.ledger.in_phase("online"):
+        peers = Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS))
+        x = protocols.deal(rt, np.arange(PEERS, dtype=rt.field.dtype)[:, None], peers, "message")
+        z = protocols.dot(rt, x[:, :, 0], x[:, :, 0])
+        rt.claim(rt.products.pop())
+        shares = rt.take("random", ())
+        return {"shares": jnp.stack([z, shares], axis=1), "opened": protocols.open_now(rt, z[:, None], "sum")}
+
+
+def everything(rt: Runtime) -> dict[str, Any]:
+    with rt.fabric.ledger.in_phase("offline"):
+        rt.material = prepare(rt, needs(rt.scheme))
+    return online(rt)
+
+
+def needs(scheme: Shamir) -> Demand:
+    return count(online, scheme)[0]
+
+
+def online(rt: Runtime) -> dict[str, Any]:
+    field, ledger = rt.field, rt.fabric.ledger
+    with ledger.in_phase("deal"):
+        peers = Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS))
+        values = np.arange(PEERS * LENGTH, dtype=np.int32).reshape(PEERS, LENGTH) - 2
+        x, masks = protocols.deal(rt, values, peers, "message"), protocols.deal_masks(rt, peers)
+        accepted = protocols.check_dealings(rt, protocols.coin(rt), [x], masks)
+    with ledger.in_phase("compute"):
+        weights = field.asarray(list(range(1, LENGTH + 1)))
+        bits = rt.take("bit", (PEERS, LENGTH))
+        found = [
+            protocols.multiply(rt, x, bits),
+            protocols.beaver(rt, x, x),
+            protocols.dot(rt, x, x),
+            protocols.weighted_squares(rt, x, weights),
+            protocols.combination(rt, protocols.dot(rt, x, x), x),
+        ]
+        masked = protocols.open_many(rt, field.add(x, rt.take("random", x.shape[1:])), "masked")
+    with ledger.in_phase("verify"):
+        protocols.verify(rt)
+    with ledger.in_phase("open"):
+        shares = jnp.concatenate([part.reshape(part.shape[0], -1) for part in found], axis=1)
+        small = protocols.open_now(rt, shares[:, :2], "small", output=True)
+        bulk = protocols.open_many(rt, shares[:, 2:], "bulk", output=True)
+        protocols.verify(rt)
+        public = protocols.challenge(rt, 2)
+    return {"shares": shares, "opened": jnp.concatenate([small, bulk, masked.reshape(-1), public]), "accepted": accepted}
+
+
+def play(scheme: Shamir, program: Program, fabric: Fabric) -> tuple[dict[str, Any], Ledger]:
+    stream = Stream.from_seed(SEED).child("parties").per_row("party", fabric.rows)
+    rt = Runtime(scheme, fabric, stream, None)  # type: ignore[arg-type]
+    found = program(rt)
+    return {**found, "verified": rt.verified, "accused": rt.accused}, fabric.ledger
+
+
+def require_the_same(scheme: Shamir, program: Program, scales: list[Scale]) -> None:
+    _, planned = count(lambda rt: program(rt), scheme)
+    simulated = hasty(lambda: play(scheme, program, Simulated(scheme.parties))[0])()
+    outcomes = run(scheme.parties, lambda fabric: play(scheme, program, fabric))
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    assert bool(simulated["verified"])
+    for party, (found, ledger) in enumerate(outcomes):
+        assert np.array_equal(found.pop("shares"), simulated["shares"][party : party + 1])
+        for name, value in found.items():
+            assert np.array_equal(value, simulated[name]), name
+        assert ledger.entries == planned.entries
+        assert ledger.opened == planned.opened
+        uploads = [entry for entry in ledger.entries if entry.kind == "peers"]
+        assert scales[-1].sent[party] == planned.sent
+        assert scales[-1].rounds[party] == planned.rounds - len(uploads)
+
+
+def test_a_small_program_in_a_small_field(scales: list[Scale]) -> None:
+    require_the_same(Shamir(Field(5), 3, 1), one_product, scales)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "scheme", [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(F31, 4, 1), Shamir(Field(5), 3, 1)], ids=str
+)
+def test_every_protocol(scheme: Shamir, scales: list[Scale]) -> None:
+    require_the_same(scheme, everything, scales)
+
+
+def test_the_ledger_by_hand() -> None:
+    """One opening of 5 values and one king opening of 6 at m = 3, in a field of 8 bytes."""
+
+    def openings(rt: Runtime) -> None:
+        with rt.fabric.ledger.in_phase("first"):
+            protocols.open_now(rt, rt.field.zeros((3, 5)), "small")
+        with rt.fabric.ledger.in_phase("second"):
+            protocols.open_many(rt, rt.field.zeros((3, 6)), "bulk")
+
+    _, ledger = count(openings, Shamir(F61, 3, 1))
+    table = ledger.by_phase()
+    assert table["first"] == {"rounds": 2, "sent": 2 * (5 * 8 + 32), "uploaded": 0.0}
+    assert table["second"] == {"rounds": 3, "sent": 2 * 2 * 8 + 2 * (2 * 8 + 32), "uploaded": 0.0}
+    assert ledger.rounds == 5 and ledger.sent == 144 + 128
