@@ -96,7 +96,7 @@ def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | Non
     result.add_column("rule", no_wrap=True)
     heads = (
         "accuracy",
-        "in plain\nfloat32",
+        "plain\nfloat32",
         "seconds\na round",
         "sent per\nparty",
         "sent per\npeer",

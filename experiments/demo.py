@@ -58,7 +58,7 @@ def main(
     ]
     beside = {}
     for rule in _chosen(rules):
-        name = f"{rule} under MPC"
+        name = f"{rule}, MPC"
         plain = common.run(console, rule, settings[rule], data, rounds, folder=out)
         beside[name] = plain.accuracy
         members = committee(peers, malicious, cheat_round - 1)

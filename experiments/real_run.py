@@ -55,7 +55,7 @@ def main(
         plain = common.run(console, rule, settings, data, rounds, **options)
         outcomes.append(plain)
         if secure and rule != "mean":
-            name = f"{rule} under MPC"
+            name = f"{rule}, MPC"
             members = _committee(peers, malicious, parties)
             outcomes.append(common.run(console, name, settings, data, rounds, committee=members, **options))
             beside[name] = plain.accuracy

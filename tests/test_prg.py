@@ -21,9 +21,7 @@ from mpcjax.prg._stream import _encode
 
 NONCES = np.array([[9, 0, 1], [0, 7, 2], [3, 0, 5]], np.uint32)
 ZERO = "00" * 32
-SUNSCREEN = (
-    b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
-)
+SUNSCREEN = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
 BLOCKS = {  # key, counter, nonce, keystream block
     "2.3.2": (
         bytes(range(32)).hex(),
@@ -156,13 +154,14 @@ def test_keystream_vector() -> None:  # RFC 8439, section 2.4.2
 
 def test_one_kernel_gives_the_vectors() -> None:
     """The unrolled form, as one kernel over lanes: every vector's block stands at its counter."""
+
+    def block_at(scalars: Any, elements: Any) -> list[Any]:
+        return _chacha.core(scalars[:8], elements[0], scalars[8:])
+
+    one_kernel = jax.jit(lambda scalars, counters: _chacha.lane_map(block_at, scalars, [counters], 16))
+    counters = jnp.arange(16, dtype=jnp.uint32)
     for key, counter, nonce, block in BLOCKS.values():
-        scalars = [*words(key), *words(nonce)]
-        lanes = jax.jit(
-            lambda scalars, counters: _chacha.lane_map(
-                lambda given, lane: _chacha.core(given[:8], lane[0], given[8:]), scalars, [counters], 16
-            )
-        )([jnp.uint32(w) for w in scalars], jnp.arange(16, dtype=jnp.uint32))
+        lanes = one_kernel([jnp.uint32(w) for w in (*words(key), *words(nonce))], counters)
         assert [int(lane[counter]) for lane in lanes] == words(block).tolist()
 
 
@@ -256,7 +255,8 @@ def distance(p: int, bits: int) -> Fraction:
 
 def test_how_far_from_uniform() -> None:
     """The documented distances, from exact probabilities."""
-    assert distance(7, 4) == sum(abs(Fraction(sum(x % 7 == r for x in range(16)), 16) - Fraction(1, 7)) for r in range(7)) / 2
+    exact = sum(abs(Fraction(sum(x % 7 == r for x in range(16)), 16) - Fraction(1, 7)) for r in range(7)) / 2
+    assert distance(7, 4) == exact
     for e, bound in ((31, 93), (61, 122)):
         assert distance(2**e - 1, 64) / 2**e < Fraction(1, 2**bound)
     assert all(distance(2**e - 1, 64) < Fraction(1, 2**53) for e in EXPONENTS if e <= 13)

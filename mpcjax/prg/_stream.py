@@ -16,7 +16,6 @@ from mpcjax.errors import NonceReuse
 from mpcjax.prg._chacha import rolled_blocks
 from mpcjax.prg._elements import as_shape, field_elements, keystream, random_bits
 
-
 Level = tuple  # a label and its indices
 
 

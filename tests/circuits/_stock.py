@@ -134,5 +134,5 @@ def edges(scheme: Shamir) -> np.ndarray:
 def randoms(limit: int, amount: int, seed: int = 1) -> np.ndarray:
     """Integers from -limit to limit, of all sizes."""
     rng = np.random.default_rng(seed)
-    sizes = rng.uniform(0, limit.bit_length(), amount)
-    return np.array([int(s) * min(int(2.0**v), limit) for s, v in zip(rng.choice([-1, 1], amount), sizes)], object)
+    sizes, signs = rng.uniform(0, limit.bit_length(), amount), rng.choice([-1, 1], amount)
+    return np.array([int(s) * min(int(2.0**v), limit) for s, v in zip(signs, sizes, strict=True)], object)

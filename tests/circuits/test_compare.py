@@ -27,7 +27,7 @@ from tests.circuits._stock import (
 )
 
 
-@pytest.mark.parametrize("exponent", [3, 5, 7])
+@pytest.mark.parametrize("exponent", [5, 7])
 def test_exhaustively(exponent):
     """Every value under every mask."""
     scheme = scheme_of(exponent)
@@ -73,13 +73,10 @@ def test_choices():
     y[:4] = x[:4]
 
     def circuit(rt, x, y):
-        smaller = circuits.less_than(rt, x, y)
-        small, large = circuits.minimum(rt, x, y), circuits.maximum(rt, x, y)
-        return smaller, small, large, circuits.relu(rt, x)
+        return circuits.less_than(rt, x, y), circuits.relu(rt, x)
 
-    smaller, small, large, positive = evaluate(scheme, circuit, x, y)
+    smaller, positive = evaluate(scheme, circuit, x, y)
     assert (smaller == (x < y)).all()
-    assert (small == np.minimum(x, y)).all() and (large == np.maximum(x, y)).all()
     assert (positive == np.maximum(x, 0)).all()
 
 
@@ -88,10 +85,12 @@ def test_choices_of_few_bits():
     x, y = np.array([3, -7, 0, 6, 6]), np.array([4, 7, 0, 6, 5])
 
     def circuit(rt, x, y):
-        return circuits.maximum(rt, x, y, width=4), circuits.relu(rt, x, width=4)
+        chosen = circuits.minimum(rt, x, y, width=4), circuits.maximum(rt, x, y, width=4)
+        return *chosen, circuits.relu(rt, x, width=4)
 
-    large, positive = evaluate(scheme, circuit, x, y)
-    assert (large == np.maximum(x, y)).all() and (positive == np.maximum(x, 0)).all()
+    small, large, positive = evaluate(scheme, circuit, x, y)
+    assert (small == np.minimum(x, y)).all() and (large == np.maximum(x, y)).all()
+    assert (positive == np.maximum(x, 0)).all()
 
 
 @pytest.mark.parametrize(

@@ -61,16 +61,15 @@ def every_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one_product(rt: Runtime) -> dict[str, Any]:
-    """The least that has all phases: material, a dealing, a product, its verification, an output."""
+    """The least that sends every kind of message: material, a dealing, a product through a king, an opening."""
     with rt.fabric.ledger.in_phase("offline"):
         rt.material = prepare(rt, Demand(random=2, double=3))
     with rt.fabric.ledger.in_phase("online"):
         peers = Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS))
         x = protocols.deal(rt, np.arange(PEERS, dtype=rt.field.dtype)[:, None], peers, "message")
         z = protocols.dot(rt, x[:, :, 0], x[:, :, 0])
-        rt.claim(rt.products.pop())
-        shares = rt.take("random", ())
-        return {"shares": jnp.stack([z, shares], axis=1), "opened": protocols.open_now(rt, z[:, None], "sum")}
+        shares = jnp.stack([z, rt.take("random", ())], axis=1)
+        return {"shares": shares, "opened": protocols.open_now(rt, z[:, None], "product")}
 
 
 def everything(rt: Runtime) -> dict[str, Any]:

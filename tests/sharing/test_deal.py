@@ -14,7 +14,11 @@ from mpcjax.sharing import Shamir, _deal, deal_rows
 
 PEERS, LENGTH = 3, 50
 SCHEMES = [Shamir(F61, 5, 2), Shamir(F31, 4, 1), Shamir(Field(5), 3, 1), Shamir(F61, 2, 0)]
-BRANCHES = {"all peers at once": 1 << 18, "peer by peer": 0}
+BRANCHES = {  # what each sets
+    "all peers at once": {},
+    "peer by peer": {"SMALL": 0},
+    "chunk by chunk": {"SMALL": 0, "MANY": 0, "CHUNK": 16},
+}
 
 
 def claimed() -> tuple[Any, Any]:
@@ -31,7 +35,8 @@ def dealt(scheme: Shamir, secrets: Any) -> np.ndarray:
 
 @pytest.fixture(params=BRANCHES)
 def branch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(_deal, "SMALL", BRANCHES[request.param])
+    for name, value in BRANCHES[request.param].items():
+        monkeypatch.setattr(_deal, name, value)
     return request.param
 
 

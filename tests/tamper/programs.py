@@ -143,6 +143,19 @@ def online(rt: Runtime, key: Any, given: Any) -> Answer:
     return Answer(field.sub(jnp.concatenate([small, bulk]), right), accepted)
 
 
+def robust(rt: Runtime, key: Any, given: Any) -> Answer:
+    """For committees that correct wrong shares: dealings, products by triples, an opening of a few and one of many."""
+    field = rt.field
+    x = uniform(field, jax.random.fold_in(key, 0), (PEERS, LENGTH))
+    shares, accepted = _dealt(rt, key, x)
+    x = jnp.where(accepted[:, None], x, field.zeros(()))
+    z = protocols.dot(rt, shares, shares)
+    protocols.verify(rt)
+    found = jnp.concatenate([shares.reshape(shares.shape[0], -1), z], axis=1)
+    opened = protocols.open_now(rt, found, "output", output=True)
+    return Answer(field.sub(opened, jnp.concatenate([x.reshape(-1), field.sum(field.square(x))])), accepted)
+
+
 def _dealt(rt: Runtime, key: Any, values: Any, bend: Any = None) -> tuple[Any, Any]:
     """Shares of every peer's `values`, zero for those that dealt badly, and which did not."""
     peers = peers_of(key)

@@ -22,13 +22,13 @@ def _delivered(program: Case, table: grid.Table) -> None:
 
 def test_every_error_of_every_party_is_corrected() -> None:
     """p = 31, one of four: thirty errors on an element or a whole message, every message, every party."""
-    program = case("online", 5, 4, 1)
+    program = case("robust", 5, 4, 1)
     _delivered(program, grid.exhaustive(program, np.random.default_rng(1), both=False))
 
 
 def test_random_errors_of_two_of_seven_are_corrected() -> None:
-    program = case("online", 61, 7, 2)
-    _delivered(program, grid.random(program, np.random.default_rng(2), 1500, size=2))
+    program = case("robust", 61, 7, 2)
+    _delivered(program, grid.random(program, np.random.default_rng(2), 1000, size=2))
 
 
 def test_more_liars_than_the_threshold_stop_the_run() -> None:
@@ -39,6 +39,13 @@ def test_more_liars_than_the_threshold_stop_the_run() -> None:
     two = grid.exhaustive(program, np.random.default_rng(3), size=2)
     outcome = grid.run(program, two)
     assert not outcome.verified.any() and not outcome.accused.any()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("committee", [(5, 4, 1), (61, 7, 2)])
+def test_every_kind_of_product_is_corrected(committee: tuple[int, int, int]) -> None:
+    program = case("online", *committee)
+    _delivered(program, grid.random(program, np.random.default_rng(6), 3000, size=committee[2]))
 
 
 @pytest.mark.long

@@ -1,0 +1,97 @@
+"""The round: what it opens, what it copies, and that it is the same on both fabrics."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mpcjax
+from mpcjax import fabric, session
+from mpcjax.errors import Abort
+from mpcjax.fields import F61
+from mpcjax.rules import RULES, Public
+from mpcjax.session import Setup, plan, run_round
+from mpcjax.sharing import Shamir
+from mpcjax.simulator import jit_forwarding
+
+PEERS, LENGTH = 4, 6
+
+
+def setup_of(rule: str) -> Setup:
+    return Setup(Shamir(F61, 3, 1), RULES[rule](), PEERS, LENGTH)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_opened_labels_are_the_declared_ones(rule):
+    assert set(plan(setup_of(rule)).opened) <= {"certificate", *RULES[rule].reveals}
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_phases_are_booked_in_order(rule):
+    phases = list(dict.fromkeys(entry.phase for entry in plan(setup_of(rule)).entries))
+    assert phases == [name for name in ("offline", *session.PHASES) if name in phases]
+    assert {"offline", "deal", "open"} <= set(phases)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rule", ["rsa", "centered_clipping"])
+def test_the_same_bits_on_both_fabrics(rule):
+    setup, seed = setup_of(rule), jnp.arange(8, dtype=jnp.uint32)
+    updates = jnp.asarray(np.random.default_rng(0).normal(size=(PEERS, LENGTH)).astype(np.float32))
+    public = Public(jnp.ones(PEERS, jnp.float32), jnp.ones(PEERS, bool), jnp.zeros(LENGTH, jnp.float32))
+
+    def program(own: fabric.Fabric):
+        state, standing = run_round(setup, own, seed, updates, public)
+        return np.asarray(state["value"]), bool(standing.ok), own.ledger.entries
+
+    simulated = fabric.Simulated(3)
+    state, standing = jax.jit(lambda: run_round(setup, simulated, seed, updates, public))()
+    assert bool(standing.ok)
+    for value, ok, entries in fabric.run(3, program):
+        assert ok
+        np.testing.assert_array_equal(value, np.asarray(state["value"]))
+        assert tuple(entries) == plan(setup).entries
+
+
+def test_unchanged_arrays_are_handed_on():
+    @jit_forwarding
+    def phase(state):
+        return {"same": state["x"], "new": state["x"] + 1}
+
+    x = jnp.arange(5)
+    for _ in range(2):
+        out = phase({"x": x})
+        assert out["same"] is x
+        np.testing.assert_array_equal(np.asarray(out["new"]), np.arange(1, 6))
+
+
+def test_a_cheat_is_caught_and_the_round_repeated():
+    cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), round=0, phase="open")
+    committee = mpcjax.simulate(parties=3, threshold=1, tamper=cheat)
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(PEERS, LENGTH)).astype(np.float32))
+    honest = mpcjax.aggregate(x, "rsa", committee=mpcjax.simulate(parties=3, threshold=1), key=b"k" * 32)
+    result = mpcjax.aggregate(x, "rsa", committee=committee, key=b"k" * 32)
+    np.testing.assert_array_equal(np.asarray(result.value), np.asarray(honest.value))
+    assert len(result.report.failed) == 1 and committee.history == list(result.report.failed)
+
+
+def test_giving_up_is_an_abort_that_names_the_check():
+    cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase="offline", attempts=9)
+    committee = mpcjax.simulate(parties=3, threshold=1, tamper=cheat, attempts=2)
+    with pytest.raises(Abort, match="2 committees in a row"):
+        mpcjax.aggregate(jnp.ones((PEERS, LENGTH)), "rsa", committee=committee)
+    assert len(committee.history) == 2
+
+
+def test_inside_jit_a_cheat_leaves_nan():
+    committee = mpcjax.simulate(parties=3, threshold=1, tamper=mpcjax.attacks.Cheat(peers=(0,), phase="open"))
+
+    @jax.jit
+    def step(x, key):
+        result = mpcjax.aggregate(x, "rsa", committee=committee, key=key)
+        return result.value, result.report.verified
+
+    value, verified = step(jnp.ones((PEERS, LENGTH)), jnp.arange(8, dtype=jnp.uint32))
+    assert not bool(verified) and np.isnan(np.asarray(value)).all()
