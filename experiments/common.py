@@ -98,9 +98,9 @@ def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | Non
         "accuracy",
         "plain\nfloat32",
         "seconds\na round",
-        "sent per\nparty",
-        "sent per\npeer",
-        "caught\nin round",
+        "sent by\na party",
+        "sent by\na peer",
+        "caught\nround",
     )
     for head in heads:
         result.add_column(head, justify="right", no_wrap=True)
@@ -126,12 +126,13 @@ def table(outcomes: Sequence[Outcome], title: str, plain: dict[str, float] | Non
 
 
 def size(count: float) -> str:
-    """Bytes for people."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    """Bytes for people, to three digits."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB"):
+        if count < 999.5:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.3g} {unit}"
 
 
 def plot(outcomes: Sequence[Outcome], title: str, path: Path) -> Path:

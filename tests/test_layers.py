@@ -19,6 +19,8 @@ LAYERS = (
     "errors",
     "checks",
     "_compat",
+    "_trees",
+    "committee",
     "fields",
     "prg",
     "fabric",
@@ -31,6 +33,8 @@ LAYERS = (
     "certificates",
     "rules",
     "session",
+    "report",
+    "simulator",
     "api",
     "attacks",
     "__init__",  # the public names

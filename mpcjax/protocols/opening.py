@@ -74,7 +74,7 @@ def _corrected(rt: Runtime, shares: Any) -> Any:
     field, flat = rt.field, shares.reshape(shares.shape[0], -1)
     repeats = rt.repetitions(1 / field.modulus)
     columns = flat
-    if flat.shape[1] > repeats:
+    if flat.shape[1] > max(repeats, key_elements(field)):  # fewer are decoded one by one: no coin costs less
         weights = _coin_for_decoding(rt).uniform("columns", field, (repeats, flat.shape[1]))[0]
         columns = jnp.stack([field.dot(flat, weights[r][None, :], axis=-1) for r in range(repeats)], axis=1)
     return _decoded(rt, columns, shares)

@@ -41,13 +41,6 @@ def test_exhaustively(exponent):
     assert (zero == (x == 0)).all()
 
 
-def test_with_masks_of_its_own():
-    """Masks rejected and verified on the way, in a field that needs it."""
-    scheme = scheme_of(5)
-    (found,) = evaluate(scheme, circuits.is_negative, whole_field(scheme))
-    assert (found == (whole_field(scheme) < 0)).all()
-
-
 @pytest.mark.parametrize("exponent", [31, 61])
 def test_in_the_large_fields(exponent):
     scheme = scheme_of(exponent)
@@ -69,26 +62,14 @@ def test_small(width):
 
 def test_choices():
     scheme = scheme_of(61)
-    x, y = randoms(2**59, 40, seed=2), randoms(2**59, 40, seed=3)
-    y[:4] = x[:4]
-
-    def circuit(rt, x, y):
-        return circuits.less_than(rt, x, y), circuits.relu(rt, x)
-
-    smaller, positive = evaluate(scheme, circuit, x, y)
-    assert (smaller == (x < y)).all()
-    assert (positive == np.maximum(x, 0)).all()
-
-
-def test_choices_of_few_bits():
-    scheme = scheme_of(61)
     x, y = np.array([3, -7, 0, 6, 6]), np.array([4, 7, 0, 6, 5])
 
     def circuit(rt, x, y):
         chosen = circuits.minimum(rt, x, y, width=4), circuits.maximum(rt, x, y, width=4)
-        return *chosen, circuits.relu(rt, x, width=4)
+        return *chosen, circuits.less_than(rt, x, y, width=4), circuits.relu(rt, x, width=4)
 
-    small, large, positive = evaluate(scheme, circuit, x, y)
+    small, large, smaller, positive = evaluate(scheme, circuit, x, y)
+    assert (smaller == (x < y)).all()
     assert (small == np.minimum(x, y)).all() and (large == np.maximum(x, y)).all()
     assert (positive == np.maximum(x, 0)).all()
 
@@ -114,11 +95,10 @@ def test_cost(circuit, products, bits, levels):
 
 
 def test_cost_of_many_and_of_other_committees():
-    """Nothing but the opening changes from 64 values on; products are triples, and levels 2 rounds, in robust mode."""
+    """Nothing but the opening changes from 64 values on; nothing depends on the committee's size."""
     many = cost(scheme_of(61, 5, 2), circuits.is_negative, (10, 10))
     assert many == (Demand(double=8600, bit=6100), 3 + 3 * 6)
     assert cost(scheme_of(61, 3, 1), circuits.is_negative, (10, 10)) == many
-    assert cost(scheme_of(61, 4, 1), circuits.is_negative, (1,))[0].triple == 86
 
 
 def test_both_fabrics_give_the_same_bits():
@@ -135,9 +115,9 @@ def test_both_fabrics_give_the_same_bits():
         own = Stock({kind: tuple(part[mine] for part in parts) for kind, parts in stock.arrays.items()})
         found = masked(circuits.is_negative)(runtime(scheme, own, fabric), *(v[mine] for v in inputs))
         assert fabric.ledger.rounds == ledger.rounds
-        return np.asarray(found)
+        return found
 
-    together, apart = party(Simulated(3)), run(3, party)
+    together, apart = np.asarray(jax.jit(lambda: party(Simulated(3)))()), run(3, party)
     assert all(not isinstance(outcome, Exception) for outcome in apart), apart
     assert (np.concatenate(apart) == together).all()
     assert (reveal(scheme, jnp.asarray(together)) == (x < 0)).all()
@@ -181,3 +161,5 @@ def test_robust_mode():
 
     (found,) = evaluate(scheme, circuit, np.array([0, 1, 1]))
     assert found == 1
+    demand, _ = cost(scheme, circuit, (3,))
+    assert (demand.triple, demand.double) == (2, 0)

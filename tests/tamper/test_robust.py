@@ -27,8 +27,8 @@ def test_every_error_of_every_party_is_corrected() -> None:
 
 
 def test_random_errors_of_two_of_seven_are_corrected() -> None:
-    program = case("robust", 61, 7, 2)
-    _delivered(program, grid.random(program, np.random.default_rng(2), 1000, size=2))
+    program = case("beaver", 61, 7, 2)
+    _delivered(program, grid.random(program, np.random.default_rng(2), 2000, size=2))
 
 
 def test_more_liars_than_the_threshold_stop_the_run() -> None:
