@@ -16,6 +16,9 @@ DEMO_ARGS ?=
 # The oldest supported versions: what Colab's TPU runtime ships.
 FLOOR := jax==0.7.2 jaxlib==0.7.2 flax==0.11.2 optax==0.2.8 numpy==2.1.3
 
+# Fresh memory in huge pages: most of what is written once is written at a third of the cost (Linux, glibc).
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
+
 PIP_FLAGS := --quiet --disable-pip-version-check
 PY := $(VENV)/bin/python
 PYTEST := -m pytest -n $(WORKERS)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from mpcjax.fields import kernels
@@ -107,13 +108,27 @@ def _fold_squares(rt: Runtime, claim: Squares) -> Squares:
     while x.shape[1] > 1:
         cross = reduce_degree(rt, kernels.cross_terms(field, x, claim.weights), "fold squares")
         v = challenge(rt, 1)[0]
-        x = kernels.fold_groups(field, x, v)
+        x = _materialized(field, x, v)
         groups = x.shape[1]
         old = jnp.pad(z, ((0, 0), (0, 4 * groups - z.shape[1]))).reshape(z.shape[0], 4, groups)
         even = [old[:, 0], field.add(cross[..., 1], old[:, 1]), field.add(cross[..., 3], old[:, 2]), old[:, 3]]
         coefficients = [even[0], cross[..., 0], even[1], cross[..., 2], even[2], cross[..., 4], even[3]]
         z = field.dot(jnp.stack(coefficients, axis=-1), _powers(rt, v, 7), axis=-1)
     return Squares(x, claim.weights, z)
+
+
+def _materialized(field: Any, x: Any, v: Any) -> Any:
+    """`kernels.fold_groups`, computed once.
+
+    Left to itself XLA fuses the fold into every later use and computes it anew there (three times the time of a round's
+    verification); it never fuses across a branch, so the fold is put behind one that is always taken: v < 2^63.
+    """
+
+    def nothing(x: Any, v: Any) -> Any:
+        return field.zeros((*x.shape[:-2], -(-x.shape[-2] // 4), x.shape[-1]))
+
+    taken = (v >> (8 * v.dtype.itemsize - 1)) == 0
+    return jax.lax.cond(taken, lambda x, v: kernels.fold_groups(field, x, v), nothing, x, v)
 
 
 def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, Any]:
@@ -157,7 +172,7 @@ def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
     terms = reduce_degree(rt, others, "fold")
     powers = _powers(rt, challenge(rt, x.shape[1]), 2 * pieces - 1)
     both = jnp.stack([xs, ys[:, :, ::-1]], axis=2)
-    folded = field.dot(both, powers[:, None, :pieces, None], axis=-2)
+    folded = kernels.combine(field, powers[None, :, None, :pieces], both, axis=3)
     coefficients = jnp.concatenate([terms[..., : pieces - 1], z[..., None], terms[..., pieces - 1 :]], axis=-1)
     return folded[:, :, 0], folded[:, :, 1], field.dot(coefficients, powers, axis=-1)
 
@@ -165,7 +180,7 @@ def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
 def _product_coefficients(rt: Runtime, xs: Any, ys: Any) -> Any:
     """Local coefficients of sum_i v^i xs[i] . sum_j v^j ys[j] for `[rows, R, c, L]`: `[rows, R, 2 c - 1]`."""
     pieces = xs.shape[2]
-    table = rt.field.matmul(xs, jnp.swapaxes(ys, -1, -2))
+    table = kernels.inner(rt.field, xs[:, :, :, None], ys[:, :, None])
     # Shear the table so that the terms of one power of v stand in one column.
     wide = jnp.pad(table, ((0, 0), (0, 0), (0, 0), (0, pieces))).reshape(*table.shape[:2], -1)
     sheared = wide[..., : pieces * (2 * pieces - 1)].reshape(*table.shape[:2], pieces, 2 * pieces - 1)

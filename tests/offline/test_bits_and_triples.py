@@ -30,8 +30,8 @@ SEED = bytes(range(32))
     ("scheme", "demand"),
     [
         (Shamir(F61, 3, 1), Demand(random=2, double=3, bit=300, triple=20)),
-        (Shamir(Field(5), 3, 1), Demand(bit=600, triple=40)),
-        (Shamir(Field(3), 4, 1), Demand(bit=200)),
+        (Shamir(Field(5), 3, 1), Demand(bit=200, triple=20)),
+        (Shamir(Field(3), 3, 1), Demand(bit=40)),
     ],
     ids=str,
 )
@@ -133,7 +133,7 @@ def test_no_spares_where_zero_never_occurs(amount: int, exponent: int) -> None:
 @pytest.mark.parametrize("amount", [1, 1000, 10**6])
 def test_spares_for_many_bits_in_31_bits(amount: int) -> None:
     """Poisson bound of the tail: (mean)^(k + 1) / (k + 1)! for more than k zeros."""
-    spare, mean = spares(amount, 1 / (2**31 - 1)), None
+    spare = spares(amount, 1 / (2**31 - 1))
     mean = (amount + spare) / (2**31 - 1)
     assert mean ** (spare + 1) / math.factorial(spare + 1) <= 2**-40
     assert spare <= 10

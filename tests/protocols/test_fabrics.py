@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -108,7 +107,11 @@ def online(rt: Runtime) -> dict[str, Any]:
         bulk = protocols.open_many(rt, shares[:, 2:], "bulk", output=True)
         protocols.verify(rt)
         public = protocols.challenge(rt, 2)
-    return {"shares": shares, "opened": jnp.concatenate([small, bulk, masked.reshape(-1), public]), "accepted": accepted}
+    return {
+        "shares": shares,
+        "opened": jnp.concatenate([small, bulk, masked.reshape(-1), public]),
+        "accepted": accepted,
+    }
 
 
 def play(scheme: Shamir, program: Program, fabric: Fabric) -> tuple[dict[str, Any], Ledger]:

@@ -72,9 +72,13 @@ def test_shares_of_any_degree(degree: int) -> None:
     shares = scheme.share(secret, noise)
     assert np.array_equal(scheme.reconstruct(shares, degree), secret)
     assert np.all(scheme.consistent(shares, degree))
-    top = np.asarray(linalg.apply_static(scheme.field, linalg.parity_check(scheme.field, scheme.points, degree - 1), shares))
+    top = np.asarray(
+        linalg.apply_static(scheme.field, linalg.parity_check(scheme.field, scheme.points, degree - 1), shares)
+    )
     assert np.array_equal(scheme.consistent(shares, degree - 1), np.all(top == 0, axis=0))
-    assert abs(np.mean(scheme.consistent(shares, degree - 1)) - 1 / 31) < 0.06, "one in 31 happens to be of lower degree"
+    assert abs(np.mean(scheme.consistent(shares, degree - 1)) - 1 / 31) < 0.06, (
+        "one in 31 happens to be of lower degree"
+    )
 
 
 @given(data=st.data(), committee=st.sampled_from([(3, 1), (7, 3)]))
@@ -104,7 +108,9 @@ def share_one(scheme: Shamir, secret: int, noise: list[int]) -> Any:
 
 @pytest.mark.parametrize(("parties", "threshold"), [(3, -1), (2, 1), (4, 2), (1, 0), (0, 0), (10, 5)])
 def test_wrong_committees(parties: int, threshold: int) -> None:
-    with pytest.raises(ValueError, match=rf"threshold={threshold} with parties={parties}.*largest threshold for {parties}"):
+    with pytest.raises(
+        ValueError, match=rf"threshold={threshold} with parties={parties}.*largest threshold for {parties}"
+    ):
         Shamir(F61, parties, threshold)
 
 

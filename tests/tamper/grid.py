@@ -142,6 +142,13 @@ def judge(case: Case, table: Table, outcome: Outcome) -> Judgement:
     return Judgement(len(table), int(np.sum(verified)), int(np.sum(~verified)), {r: v for r, v in labels.items() if v})
 
 
+def require_honest_right(case: Case) -> None:
+    """Without tampering every run is verified and right, all peers are accepted and nobody is accused."""
+    outcome = run(case, nothing(case, 64))
+    assert outcome.verified.all() and outcome.accepted.all()
+    assert not outcome.wrong.any() and not outcome.accused.any() and not outcome.leaked.any()
+
+
 def require_none_wrong(case: Case, table: Table, outcome: Outcome) -> Judgement:
     found = judge(case, table, outcome)
     shown = {reason: sorted(set(labels))[:8] for reason, labels in found.bad.items()}

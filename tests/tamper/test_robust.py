@@ -11,6 +11,7 @@ from tests.tamper.programs import case
 
 
 def _delivered(program: Case, table: grid.Table) -> None:
+    grid.require_honest_right(program)
     outcome = grid.run(program, table)
     found = grid.require_none_wrong(program, table, outcome)
     assert found.aborted == 0, f"{program}: {found.aborted} of {found.runs} runs aborted"
