@@ -60,7 +60,7 @@ def test_range_covers_its_limit(limit: float, width: int, bits: int) -> None:
 
 @pytest.mark.parametrize(("limit", "width"), [(0.0, 8), (-1.0, 8), (float("nan"), 8), (1.0, 1), (1.0, 32)])
 def test_ranges_that_make_no_sense(limit: float, width: int) -> None:
-    with pytest.raises(ValueError, match="limit=|width="):
+    with pytest.raises(ValueError, match=r"limit=|width="):
         Range(limit, width)
 
 

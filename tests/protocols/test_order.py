@@ -32,7 +32,7 @@ def rt() -> Runtime:
 def test_no_output_opens_while_a_product_is_unverified(rt: Runtime, opening: Any) -> None:
     product = protocols.multiply(rt, rt.take("random", (1,)), rt.take("random", (1,)))
     sent = len(rt.fabric.ledger.entries)
-    with pytest.raises(OrderError, match="'?output'? would open with 1 products and 0 openings unverified"):
+    with pytest.raises(OrderError, match=r"'?output'? would open with 1 products and 0 openings unverified"):
         opening(rt, product, "output", output=True)
     assert len(rt.fabric.ledger.entries) == sent, "nothing was sent"
     assert rt.fabric.ledger.opened == []

@@ -6,7 +6,6 @@ import dataclasses
 from functools import cached_property
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 

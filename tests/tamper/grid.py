@@ -28,7 +28,9 @@ class Table:
         return len(self.message)
 
     def __add__(self, other: Table) -> Table:
-        return Table(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in dataclasses.fields(self)))
+        return Table(
+            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in dataclasses.fields(self))
+        )
 
 
 def width(case: Case) -> int:

@@ -22,7 +22,9 @@ def _told(trial: Trial, message: list[int], claimed: list[int] | None, liar: int
     honest = trial.honest()["claimed"].astype(object)
     dealt, said = honest.copy(), honest.copy()
     dealt[liar], said[liar] = message, message if claimed is None else claimed
-    repaired = {name: [bool(lies.get(name)) and peer == liar for peer in range(PEERS)] for name in ("helpers", "responses")}
+    repaired = {
+        name: [bool(lies.get(name)) and peer == liar for peer in range(PEERS)] for name in ("helpers", "responses")
+    }
     more = [lies.get("more", 0) if peer == liar else 0 for peer in range(PEERS)]
     return trial.given(dealt, np.where(abs(said) < 1 << 62, said, 0), more=more, **repaired)
 
@@ -39,7 +41,10 @@ def _accepted(program: Case, trial: Trial, cases: list[Any]) -> np.ndarray:
     return outcome.accepted[mine].reshape(len(cases), REPEATS)
 
 
-SIGN_LIES = [([bad, 1, -1, 1], None, {}) for bad in (0, 2, 3, 15)] + [([1, 1, 1, 0], None, {}), ([2, 2, 2, 2], None, {})]
+SIGN_LIES = [([bad, 1, -1, 1], None, {}) for bad in (0, 2, 3, 15)] + [
+    ([1, 1, 1, 0], None, {}),
+    ([2, 2, 2, 2], None, {}),
+]
 
 RANGE_LIES = {
     "one above": ([BELOW, 0, 0, 0], None, {}),
