@@ -31,6 +31,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.certificates.base import Certificate, Dealt
 from mpcjax.certificates.bits import booleanity, joined, split
@@ -149,7 +150,8 @@ def _project(matrix: Any, message: Any) -> Any:
         right = jax.lax.dynamic_slice_in_dim(message, k * size, size, axis=1).astype(jnp.float64)
         return total + right @ left.T
 
-    total = jax.lax.fori_loop(0, (length + pad) // size, block, jnp.zeros((message.shape[0], tau), jnp.float64))
+    steps, start = np.int32((length + pad) // size), jnp.zeros((message.shape[0], tau), jnp.float64)
+    total = jax.lax.fori_loop(np.int32(0), steps, block, start)
     return total.astype(jnp.int64)
 
 
@@ -161,4 +163,4 @@ def _mixed(field: Field, weights: Any, matrix: Any) -> Any:
         term = jnp.where(row == 1, c, jnp.where(row == -1, field.neg(c), field.zeros(())))
         return field.add(total, term)
 
-    return jax.lax.fori_loop(0, matrix.shape[0], add, field.zeros((matrix.shape[1],)))
+    return jax.lax.fori_loop(np.int32(0), np.int32(matrix.shape[0]), add, field.zeros((matrix.shape[1],)))

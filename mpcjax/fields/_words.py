@@ -142,7 +142,7 @@ def repeated_square(e: int, a: jax.Array, times: int) -> jax.Array:
         return x
 
     if times >= 2 * burst:
-        a = lax.fori_loop(0, times // burst, step, a)
+        a = lax.fori_loop(np.int32(0), np.int32(times // burst), step, a)
         times %= burst
     for _ in range(times):
         a = square(e, a)

@@ -75,7 +75,7 @@ def rolled_blocks(keys, counters, nonces):
         shift = jnp.where(i % 2 == 0, 1, 3)
         return a, _roll(b, shift), _roll(c, 2), _roll(d, 4 - shift)
 
-    end = lax.fori_loop(0, 20, one_round, start)
+    end = lax.fori_loop(np.int32(0), np.int32(20), one_round, start)
     return jnp.concatenate([x + y for x, y in zip(end, start, strict=True)])
 
 

@@ -179,6 +179,9 @@ def expand(keys, nonces, field, count: int, finish=finish):
 
 @partial(jax.jit, static_argnames=("field", "count"))
 def _elements(keys, nonces, field, count: int):
+    if count <= FEW:  # plain operations, which batch by themselves
+        return _few(keys, nonces[0], field, count)
+
     @jax.custom_batching.custom_vmap  # a batch of keys is more keys: loops and windows above see one axis of them
     def run(keys, nonces):
         return expand(keys, nonces, field, count)

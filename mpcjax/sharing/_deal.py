@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.fields import Field
 from mpcjax.prg import field_elements, lane_map, unhoisted
@@ -34,7 +35,7 @@ def deal_rows(field: Field, parties: int, threshold: int, secrets: Any, keys: An
             out = jax.lax.dynamic_update_slice(out, share[None, None], (j, i, 0))
         return out
 
-    return jax.lax.fori_loop(0, n, one_peer, jnp.zeros((parties, n, length), field.dtype))
+    return jax.lax.fori_loop(np.int32(0), np.int32(n), one_peer, jnp.zeros((parties, n, length), field.dtype))
 
 
 def _deal_in_chunks(field: Field, parties: int, secret: Any, noise: Any, out: Any, i: Any) -> Any:

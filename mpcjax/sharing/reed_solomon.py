@@ -83,7 +83,7 @@ def _berlekamp_massey(field: Field, syndromes: Any, capacity: int) -> tuple[Any,
         )
 
     carry = (start, start, field.ones(()), jnp.int32(0), jnp.int32(1))
-    current, _, _, length, _ = jax.lax.fori_loop(0, syndromes.shape[0], step, carry)
+    current, _, _, length, _ = jax.lax.fori_loop(np.int32(0), np.int32(syndromes.shape[0]), step, carry)
     return current, length
 
 
