@@ -25,7 +25,8 @@ from tests.protocols._play import SEED
 from tests.sharing._haste import hasty
 
 PEERS, LENGTH = 2, 3
-Program = Callable[[Runtime], dict[str, Any]]
+WORDS = np.frombuffer(SEED, "<u4").astype(np.uint32)  # an argument: a constant would be folded for minutes
+Program = Callable[[Runtime, Any], dict[str, Any]]
 
 
 class Scale(Hub):
@@ -59,32 +60,32 @@ def every_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["mpcjax.protocols.verify"], "LARGE", 2)
 
 
-def one_product(rt: Runtime) -> dict[str, Any]:
+def one_product(rt: Runtime, seed: Any) -> dict[str, Any]:
     """The least that sends every kind of message: material, a dealing, a product through a king, an opening."""
     with rt.fabric.ledger.in_phase("offline"):
         rt.material = prepare(rt, Demand(random=2, double=3))
     with rt.fabric.ledger.in_phase("online"):
-        peers = Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS))
+        peers = Stream.from_seed(seed).child("peers").per_row("peer", range(PEERS))
         x = protocols.deal(rt, np.arange(PEERS, dtype=rt.field.dtype)[:, None], peers, "message")
         z = protocols.dot(rt, x[:, :, 0], x[:, :, 0])
         shares = jnp.stack([z, rt.take("random", ())], axis=1)
         return {"shares": shares, "opened": protocols.open_now(rt, z[:, None], "product")}
 
 
-def everything(rt: Runtime) -> dict[str, Any]:
+def everything(rt: Runtime, seed: Any) -> dict[str, Any]:
     with rt.fabric.ledger.in_phase("offline"):
         rt.material = prepare(rt, needs(rt.scheme))
-    return online(rt)
+    return online(rt, seed)
 
 
 def needs(scheme: Shamir) -> Demand:
-    return count(online, scheme)[0]
+    return count(lambda rt: online(rt, SEED), scheme)[0]
 
 
-def online(rt: Runtime) -> dict[str, Any]:
+def online(rt: Runtime, seed: Any) -> dict[str, Any]:
     field, ledger = rt.field, rt.fabric.ledger
     with ledger.in_phase("deal"):
-        peers = Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS))
+        peers = Stream.from_seed(seed).child("peers").per_row("peer", range(PEERS))
         values = np.arange(PEERS * LENGTH, dtype=np.int32).reshape(PEERS, LENGTH) - 2
         x, masks = protocols.deal(rt, values, peers, "message"), protocols.deal_masks(rt, peers)
         accepted = protocols.check_dealings(rt, protocols.coin(rt), [x], masks)
@@ -114,17 +115,17 @@ def online(rt: Runtime) -> dict[str, Any]:
     }
 
 
-def play(scheme: Shamir, program: Program, fabric: Fabric) -> tuple[dict[str, Any], Ledger]:
-    stream = Stream.from_seed(SEED).child("parties").per_row("party", fabric.rows)
+def play(scheme: Shamir, program: Program, fabric: Fabric, seed: Any) -> tuple[dict[str, Any], Ledger]:
+    stream = Stream.from_seed(seed).child("parties").per_row("party", fabric.rows)
     rt = Runtime(scheme, fabric, stream, None)  # type: ignore[arg-type]
-    found = program(rt)
+    found = program(rt, seed)
     return {**found, "verified": rt.verified, "accused": rt.accused}, fabric.ledger
 
 
 def require_the_same(scheme: Shamir, program: Program, scales: list[Scale]) -> None:
-    _, planned = count(lambda rt: program(rt), scheme)
-    simulated = hasty(lambda: play(scheme, program, Simulated(scheme.parties))[0])()
-    outcomes = run(scheme.parties, lambda fabric: play(scheme, program, fabric))
+    _, planned = count(lambda rt: program(rt, SEED), scheme)
+    simulated = hasty(lambda seed: play(scheme, program, Simulated(scheme.parties), seed)[0])(WORDS)
+    outcomes = run(scheme.parties, lambda fabric: play(scheme, program, fabric, WORDS))
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -145,9 +146,7 @@ def test_a_small_program_in_a_small_field(scales: list[Scale]) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "scheme", [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(F31, 4, 1), Shamir(Field(5), 3, 1)], ids=str
-)
+@pytest.mark.parametrize("scheme", [Shamir(F61, 3, 1), Shamir(F31, 4, 1)], ids=["checked", "robust"])
 def test_every_protocol(scheme: Shamir, scales: list[Scale]) -> None:
     require_the_same(scheme, everything, scales)
 
