@@ -20,7 +20,7 @@ def split(field: Field, value: Any, width: int) -> Any:
 
 def powers(field: Field, width: int) -> Any:
     """1, 2, 4, ... mod p: `[width]`."""
-    return jnp.asarray(field.from_int([pow(2, k, field.modulus) for k in range(width)]))
+    return field.asarray(field.from_int([pow(2, k, field.modulus) for k in range(width)]))
 
 
 def joined(field: Field, bits: Any, width: int) -> Any:

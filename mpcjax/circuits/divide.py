@@ -128,7 +128,7 @@ def _spelled(field: Field, bits: Any, shifts: list[int]) -> Any:
     """For every j the number that the bits up to j spell, times 2^shifts[j], rounded down: `[rows, ..., n]`, local."""
     n = bits.shape[-1]
     weights = [[2 ** (i + shift) if -shift <= i <= j else 0 for i in range(n)] for j, shift in enumerate(shifts)]
-    return field.dot(bits[..., None, :], jnp.asarray(field.from_int(weights)), axis=-1)
+    return field.dot(bits[..., None, :], field.asarray(field.from_int(weights)), axis=-1)
 
 
 def _first(rt: Runtime, how: Plan, nu: Any, selectors: list[Any]) -> Any:
@@ -157,7 +157,7 @@ def _shifted_back(rt: Runtime, how: Plan, y: Any, leading: Any, shifts: list[int
         [2 ** (i - how.last - shift) % field.modulus if i >= how.last + shift else 0 for i in range(bits.shape[-1])]
         for shift in shifts
     ]
-    return dot(rt, leading, field.dot(bits[..., None, :], jnp.asarray(field.from_int(weights)), axis=-1))
+    return dot(rt, leading, field.dot(bits[..., None, :], field.asarray(field.from_int(weights)), axis=-1))
 
 
 def _require(field: Field, name: str, bound: int, least: int, largest: int) -> None:

@@ -130,7 +130,7 @@ def apply_static(field: Field, matrix: np.ndarray, x: Array, axis: int = 0) -> j
         )
     if x.size <= SMALL:
         columns = jnp.moveaxis(x, axis, -1)[..., None, :]
-        return jnp.moveaxis(field.dot(columns, matrix.astype(field.dtype)), -1, axis)
+        return jnp.moveaxis(field.dot(columns, field.from_int(matrix.astype(object) % field.modulus)), -1, axis)
     entries = tuple(tuple(int(k) for k in row) for row in matrix)
     return _apply(field, entries, x, axis % x.ndim)
 

@@ -215,7 +215,13 @@ class Field:
         result = jnp.asarray(a)
         if result.dtype != self.dtype:
             raise ValueError(f"{self.dtype} arrays do not exist here: enter mpcjax._compat.x64() first")
-        return result
+        return _from_halves(a) if isinstance(a, np.ndarray) and a.ndim and a.dtype == np.uint64 else result
+
+
+def _from_halves(a: np.ndarray) -> jax.Array:
+    """A 64-bit host constant from two of 32 bits: as itself it would be cut to 32 inside a jit of the user's (jax 0.7)."""
+    low, high = ((a >> np.uint64(shift)).astype(np.uint32) for shift in (0, 32))
+    return jnp.asarray(low).astype(np.uint64) | (jnp.asarray(high).astype(np.uint64) << np.uint64(32))
 
 
 def _is_int(value: Any) -> bool:

@@ -58,7 +58,7 @@ def _syndromes(field: Field, points: np.ndarray, word: Any, checks: int) -> Any:
             scale = scale * (x - other) % p if k != j else scale
         duals.append(pow(scale, -1, p))
     matrix = field.from_int([[u * pow(x, i, p) % p for u, x in zip(duals, xs, strict=True)] for i in range(checks)])
-    return field.dot(jnp.asarray(matrix), word[None, :], axis=-1)
+    return field.dot(field.asarray(matrix), word[None, :], axis=-1)
 
 
 def _berlekamp_massey(field: Field, syndromes: Any, capacity: int) -> tuple[Any, Any]:
@@ -88,7 +88,7 @@ def _berlekamp_massey(field: Field, syndromes: Any, capacity: int) -> tuple[Any,
 
 
 def _inverses(field: Field, points: np.ndarray) -> Any:
-    return jnp.asarray(field.from_int([pow(int(x), -1, field.modulus) for x in points]))
+    return field.asarray(field.from_int([pow(int(x), -1, field.modulus) for x in points]))
 
 
 def _evaluate(field: Field, coefficients: Any, at: Any) -> Any:
@@ -101,7 +101,7 @@ def _evaluate(field: Field, coefficients: Any, at: Any) -> Any:
 def _explains(field: Field, points: np.ndarray, word: Any, bad: Any, degree: int) -> Any:
     """Whether the good symbols lie on one polynomial of `degree`: interpolate through degree + 1 of them, compare."""
     chosen = first_good(bad, degree + 1)
-    xs = jnp.asarray(field.from_int([int(x) for x in points]))
+    xs = field.asarray(field.from_int([int(x) for x in points]))
     base, values = xs[chosen], word[chosen]
     k = degree + 1
     own = np.eye(k, dtype=bool)
