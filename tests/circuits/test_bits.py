@@ -33,18 +33,31 @@ def mask_and_comparison(rt, x):
     return *mask, circuits.is_negative(rt, x, mask=mask)
 
 
-def test_rejected_candidates_are_those_that_spell_p():
+def test_rejected_candidates_are_those_that_spell_p(monkeypatch):
     """All patterns among the candidates: the kept ones are the first that are not all ones, in order."""
     scheme, amount = scheme_of(5), 31
     x = whole_field(scheme)
     demand, _ = cost(scheme, mask_of, (amount,))
     patterns = bits_of(np.arange(demand.bit // 5)[::-1] % 32, 5)
     given = {"bit": patterns.ravel(), "random": np.ones(demand.random, object)}
+    monkeypatch.setattr(bits_module, "verify", lambda rt: None)  # see the next test
     value, bits, negative = evaluate(scheme, mask_and_comparison, x, **given)
     kept = patterns[patterns.sum(axis=1) < 5][:amount]
     assert (bits == kept).all()
     assert (value % 31 == (kept << np.arange(5)).sum(axis=1)).all()
     assert (negative == (x < 0)).all()
+
+
+def test_masks_are_verified_before_they_are_handed_out():
+    """A forged flag could choose the mask; so nothing is pending when a mask is there to be used."""
+
+    def circuit(rt, x):
+        rt.zeros.append(x.reshape(x.shape[0], -1))  # something pending from before is settled with it
+        mask_of(rt, x)
+        rt.require_settled("mask")
+
+    demand, _ = cost(scheme_of(5), circuit, (3,))
+    assert demand.random > 3  # coins and challenges of the verification
 
 
 def test_too_few_masks_abort():

@@ -37,10 +37,14 @@ def test_a_wrong_share_to_one_receiver_is_caught() -> None:
 
 
 def test_the_same_lie_to_all_is_caught() -> None:
-    for k, label in enumerate(threads.labels("broadcast")):
-        corrupt = k % threads.SCHEME.parties
-        outcomes = threads.play({corrupt: threads.shifted(label, "broadcast", ...)})
-        assert threads.fate(outcomes, corrupt) == "abort", label
+    """In every broadcast, by every party; harmless only where what a king tells is padding."""
+    for label in threads.labels("broadcast"):
+        fates = []
+        for corrupt in range(threads.SCHEME.parties):
+            outcomes = threads.play({corrupt: threads.shifted(label, "broadcast", ...)})
+            fates.append(threads.fate(outcomes, corrupt))
+        harmless = 1 if label.endswith("from king") else 0
+        assert set(fates) <= {"abort", "right"} and fates.count("right") <= harmless, (label, fates)
 
 
 @pytest.mark.parametrize("number", [0, 2, 5])
