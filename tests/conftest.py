@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda (or tpu) run
 # Compiling takes most of the tests' time: keep what is compiled between runs, and share it between workers.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(TESTS.parent / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
-# The programs are small and run once: the backend optimiser would take longer than it saves. The bits are the same.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# The programs are small and run once: optimising them would take longer than it saves, and so does the newer way of
+# emitting fusions, where it can still be switched off (an unknown flag ends the process). The bits are the same.
+CAN_EMIT_PLAINLY = tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11)
+FASTER_COMPILING = "--xla_backend_optimization_level=0" + " --xla_cpu_use_fusion_emitters=false" * CAN_EMIT_PLAINLY
+os.environ.setdefault("XLA_FLAGS", FASTER_COMPILING)
 
 from mpcjax import _compat  # noqa: E402 - JAX reads the settings above when it is imported
 

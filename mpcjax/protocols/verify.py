@@ -92,6 +92,7 @@ def _error(rt: Runtime, length: int) -> float:
 
 
 def _is_large(rt: Runtime, claim: Any) -> bool:
+    """Folded once, not once per repetition: only in the field of 61 bits, where 6 / p a level is nothing (2^-50 in all)."""
     return isinstance(claim, Squares) and rt.field.exponent >= 61 and claim.x.shape[-1] >= LARGE
 
 
