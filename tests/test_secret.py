@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -44,16 +45,21 @@ def test_overflow_is_refused_before_anything_is_sent(rt, operation):
 
 
 def test_scales_and_bounds_follow_the_operations(rt):
-    x, y = secret(rt, (4,), 10, 12), secret(rt, (4,), 6, 8)
-    total = x + y
-    assert (total.scale, total.bound) == (10, (1 << 12) + (1 << 12))
-    product = x * y
-    assert (product.scale, product.bound, product.shape) == (16, 1 << 20, (4,))
-    inner = x @ y
-    assert (inner.scale, inner.bound, inner.shape) == (16, 1 << 22, ())
-    assert (x - y).bound == total.bound and (-x).bound == x.bound and (3 * x).bound == 3 << 12
-    assert rescale(product, 8).scale == 8 and relu(x).bound == x.bound
-    assert where(Secret(rt, F61.zeros((3, 4)), 0, 1), x, y).scale == 10
+    """They are static: tracing is enough."""
+
+    def trace() -> None:
+        x, y = secret(rt, (4,), 10, 12), secret(rt, (4,), 6, 8)
+        total = x + y
+        assert (total.scale, total.bound) == (10, (1 << 12) + (1 << 12))
+        product = x * y
+        assert (product.scale, product.bound, product.shape) == (16, 1 << 20, (4,))
+        inner = x @ y
+        assert (inner.scale, inner.bound, inner.shape) == (16, 1 << 22, ())
+        assert (x - y).bound == total.bound and (-x).bound == x.bound and (3 * x).bound == 3 << 12
+        assert rescale(product, 8).scale == 8 and relu(x).bound == x.bound
+        assert where(Secret(rt, F61.zeros((3, 4)), 0, 1), x, y).scale == 10
+
+    jax.eval_shape(trace)
 
 
 def test_a_secret_is_no_condition(rt):

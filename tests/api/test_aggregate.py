@@ -72,7 +72,7 @@ def test_a_bad_peer_is_left_out_and_named(rule):
     )
 
 
-@pytest.mark.parametrize("rule", ["rsa", "centered_clipping"])
+@pytest.mark.parametrize("rule", ["rsa", pytest.param("centered_clipping", marks=pytest.mark.long)])
 def test_inside_jit_and_scan_it_gives_the_same_bits(rule):
     x = jnp.asarray(updates(2))
     eager = mpcjax.aggregate(x, rule, committee=COMMITTEE, key=KEY, round=3)
