@@ -60,7 +60,8 @@ def combination(rt: Runtime, w: Any, x: Any) -> Any:
     """sum_j w[j] x[j, l] for secret `w [rows, J]`, `x [rows, J, L]`: `[rows, L]`. One opening per l."""
     if rt.scheme.robust:
         return rt.field.sum(beaver(rt, jnp.broadcast_to(w[:, :, None], x.shape), x), axis=1)
-    z = reduce_degree(rt, kernels.combine(rt.field, w, x, axis=1), "combination")
+    local = kernels.materialized(lambda w, x: kernels.combine(rt.field, w, x, axis=1), w, x)
+    z = reduce_degree(rt, local, "combination")
     rt.claim(Combination(w, x, z))
     return z
 

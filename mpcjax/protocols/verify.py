@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from mpcjax.fields import kernels
@@ -109,27 +108,13 @@ def _fold_squares(rt: Runtime, claim: Squares) -> Squares:
     while x.shape[1] > 1:
         cross = reduce_degree(rt, kernels.cross_terms(field, x, claim.weights), "fold squares")
         v = challenge(rt, 1)[0]
-        x = _materialized(field, x, v)
+        x = kernels.materialized(lambda x, v: kernels.fold_groups(field, x, v), x, v)
         groups = x.shape[1]
         old = jnp.pad(z, ((0, 0), (0, 4 * groups - z.shape[1]))).reshape(z.shape[0], 4, groups)
         even = [old[:, 0], field.add(cross[..., 1], old[:, 1]), field.add(cross[..., 3], old[:, 2]), old[:, 3]]
         coefficients = [even[0], cross[..., 0], even[1], cross[..., 2], even[2], cross[..., 4], even[3]]
         z = field.dot(jnp.stack(coefficients, axis=-1), _powers(rt, v, 7), axis=-1)
     return Squares(x, claim.weights, z)
-
-
-def _materialized(field: Any, x: Any, v: Any) -> Any:
-    """`kernels.fold_groups`, computed once.
-
-    Left to itself XLA fuses the fold into every later use and computes it anew there (three times the time of a round's
-    verification); it never fuses across a branch, so the fold is put behind one that is always taken: v < 2^63.
-    """
-
-    def nothing(x: Any, v: Any) -> Any:
-        return field.zeros((*x.shape[:-2], -(-x.shape[-2] // 4), x.shape[-1]))
-
-    taken = (v >> (8 * v.dtype.itemsize - 1)) == 0
-    return jax.lax.cond(taken, lambda x, v: kernels.fold_groups(field, x, v), nothing, x, v)
 
 
 def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, Any]:
