@@ -1,4 +1,4 @@
-"""A whole round of each rule, phase by phase, beside the plain float32 rule and a copy of the same bytes."""
+"""A whole round of each rule, phase by phase, beside the plain float32 rule."""
 
 from __future__ import annotations
 
@@ -59,13 +59,11 @@ def measure(rule: str, peers: int, length: int, parties: int, repeats: int) -> l
         harness.row("round/sent per party, offline", report.offline_bytes / 1e6, "MB", **shape),
         harness.row("round/sent per party, online", report.online_bytes / 1e6, "MB", **shape),
         harness.row("round/uploaded per peer", report.upload_bytes / 1e6, "MB", **shape),
-        harness.row("round/peak memory", harness.peak_memory() / 1e9, "GB", **shape),
+        harness.row("round/peak memory of the process so far", harness.peak_memory() / 1e9, "GB", **shape),
     ]
 
 
 def _plain(rule: Rule, updates: Any, extra: dict[str, Any]) -> Any:
-    peers, length = updates.shape
-    ones = jnp.ones(peers)
-    public = Public(ones, jnp.ones(peers, bool), jnp.zeros(length), extra.get("reference"))
+    public = Public.of(*updates.shape, reference=extra.get("reference"))
     compiled = jax.jit(rule.plain)
     return lambda: compiled(updates, public)

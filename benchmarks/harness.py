@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +57,6 @@ def addition(nbytes: int, dtype: Any = np.uint32) -> Callable[[], jax.Array]:
     a, b = jnp.arange(length, dtype=dtype), jnp.ones(length, dtype)
     add = jax.jit(jnp.add)
     return lambda: add(a, b)
-
-
-@cache
-def copy_rate(nbytes: int = 1 << 27) -> float:
-    """Bytes per second that this machine copies, measured once per run on a buffer of `nbytes`."""
-    source = jnp.arange(nbytes // 4, dtype=np.uint32)
-    # a xor with a traced value: XLA would drop a plain copy
-    return nbytes / seconds(jax.jit(jnp.bitwise_xor), source, jnp.uint32(1))
 
 
 def row(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -75,6 +77,24 @@ def run(
             checkpoint=folder / f"{slug}.checkpoint" if checkpoints else None,
         )  # fmt: skip
     return Outcome(name, history.records, committee is not None, time.perf_counter() - begun)
+
+
+def chosen(rules: str, legal: Sequence[str]) -> list[str]:
+    """The names in a list with commas; a usage error for one that is not legal."""
+    names = [rule.strip() for rule in rules.split(",") if rule.strip()]
+    unknown = [name for name in names if name not in legal]
+    if unknown or not names:
+        raise typer.BadParameter(f"rules={rules!r}: legal are {', '.join(legal)}, one or several")
+    return names
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Wrong settings are the user's: shown as such, without a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def experiment_key(seed: int) -> bytes:

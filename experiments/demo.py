@@ -47,9 +47,15 @@ def main(
     """Train under attack: the plain mean collapses, robust rules under MPC learn, a cheating member is caught."""
     console = Console()
     begun = time.perf_counter()
-    data = train.load(dataset, source=source)
+    names = common.chosen(rules, RULES)
+    if malicious and cheat_round > rounds:
+        raise typer.BadParameter(f"cheat-round {cheat_round}: legal are 1 to {rounds}, the number of rounds")
     choices = {"model": model, "peers": peers, "malicious": malicious, "attack": attack, "seed": seed}
-    settings = {rule: train.demo_settings(rule, **choices) for rule in ("mean", *_chosen(rules))}
+    with common.usage():
+        settings = {rule: train.demo_settings(rule, **choices) for rule in ("mean", *names)}
+        committee(peers, malicious, cheat_round)
+        data = train.load(dataset, source=source)
+        train.make_task(model, data.train_images.shape[1:])
     console.print(f"Data: {data.source}")
     console.print(_words(peers, malicious, attack))
     outcomes = [
@@ -57,7 +63,7 @@ def main(
         common.run(console, "mean", settings["mean"], data, rounds, folder=out),
     ]
     beside = {}
-    for rule in _chosen(rules):
+    for rule in names:
         name = f"{rule}, MPC"
         plain = common.run(console, rule, settings[rule], data, rounds, folder=out)
         beside[name] = plain.accuracy
@@ -65,14 +71,6 @@ def main(
         outcomes.append(common.run(console, name, settings[rule], data, rounds, committee=members, folder=out))
     _summary(console, outcomes, beside, data, settings["mean"], out)
     console.print(f"{time.perf_counter() - begun:.0f} seconds in all.")
-
-
-def _chosen(rules: str) -> list[str]:
-    chosen = [rule.strip() for rule in rules.split(",") if rule.strip()]
-    unknown = set(chosen) - set(RULES)
-    if unknown:
-        raise typer.BadParameter(f"unknown rules {sorted(unknown)}; legal are {', '.join(RULES)}")
-    return chosen
 
 
 def _words(peers: int, malicious: int, attack: str) -> str:

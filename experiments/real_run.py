@@ -39,25 +39,29 @@ def main(
 ) -> None:
     """Train with every rule, plain and under MPC, and say how far apart they are."""
     console = Console()
-    data = train.load(dataset, source=source)
-    console.print(f"Data: {data.source}")
-    if fresh:
-        for old in out.glob("*.checkpoint"):
-            old.unlink()
+    names = common.chosen(rules, RULES.split(","))
     choices = {
         "model": model, "peers": peers, "malicious": malicious, "attack": attack, "strength": strength,
         "alpha": alpha, "seed": seed,
     }  # fmt: skip
+    with common.usage():  # before hours of training, not after
+        settings = {rule: train.main_settings(rule, **choices) for rule in names}
+        mpcjax.estimate("mean", 1, peers=peers, committee=_committee(peers, malicious, parties))
+        data = train.load(dataset, source=source)
+        train.make_task(model, data.train_images.shape[1:])
+    console.print(f"Data: {data.source}")
+    if fresh:
+        for old in out.glob("*.checkpoint"):
+            old.unlink()
     options = {"folder": out, "evaluate_every": evaluate_every, "checkpoints": True}
     outcomes, beside = [], {}
-    for rule in rules.split(","):
-        settings = train.main_settings(rule.strip(), **choices)
-        plain = common.run(console, rule, settings, data, rounds, **options)
+    for rule in names:
+        plain = common.run(console, rule, settings[rule], data, rounds, **options)
         outcomes.append(plain)
         if secure and rule != "mean":
             name = f"{rule}, MPC"
             members = _committee(peers, malicious, parties)
-            outcomes.append(common.run(console, name, settings, data, rounds, committee=members, **options))
+            outcomes.append(common.run(console, name, settings[rule], data, rounds, committee=members, **options))
             beside[name] = plain.accuracy
             console.print(f"{name}: {difference(plain, outcomes[-1])}")
     title = f"{data.name}, {model}, {peers} peers, {malicious} malicious ({attack})"

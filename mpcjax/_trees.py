@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any], Any]]:
@@ -25,6 +26,8 @@ def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any]
                 "leading axis of every leaf runs over the same peers"
             )
     peers = leaves[0].shape[0]
+    if peers == 0:
+        raise ValueError(f"{_name(paths[0][0], what)} has no rows: give one row per peer, leaves [peers, ...]")
     flat = [leaf.astype(jnp.float32).reshape(peers, -1) for leaf in leaves]
     matrix = flat[0] if len(flat) == 1 else jnp.concatenate(flat, axis=1)
     return matrix, _unraveller(structure, [leaf.shape[1:] for leaf in leaves], [leaf.dtype for leaf in leaves])
@@ -43,6 +46,16 @@ def vector_like(tree: Any, like: Any, what: str) -> Any:
             )
     flat = [_float_leaf(path, leaf, what).astype(jnp.float32).reshape(-1) for path, leaf in paths]
     return flat[0] if len(flat) == 1 else jnp.concatenate(flat)
+
+
+def first_not_finite(tree: Any, what: str) -> tuple[str, float]:
+    """Where the first number that is not finite stands in a concrete tree, and which it is."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        values = np.asarray(leaf, np.float32)
+        if not np.isfinite(values).all():
+            place = tuple(int(k) for k in np.argwhere(~np.isfinite(values))[0])
+            return f"{_name(path, what)}{list(place) if place else ''}", float(values[place])
+    raise LookupError(f"all of {what} is finite")
 
 
 def size_of(params: Any) -> int:

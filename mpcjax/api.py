@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import _compat, simulator
-from mpcjax._trees import size_of, stack_rows, vector_like
+from mpcjax._trees import first_not_finite, size_of, stack_rows, vector_like
 from mpcjax.fields import EXPONENTS, Field
 from mpcjax.offline import Demand
-from mpcjax.report import Cost, Report
+from mpcjax.report import Cost, Happened, Report
 from mpcjax.rules import Public, Rule, resolve
 from mpcjax.rules.mean import WEIGHT_BITS
 from mpcjax.session import Setup, plan
@@ -52,6 +52,11 @@ def simulate(
     """
     if field not in EXPONENTS:
         raise ValueError(f"field={field}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
+    for name, value in {"parties": parties, "threshold": threshold}.items():
+        if not isinstance(value, (int, np.integer)) and not (name == "threshold" and value is None):
+            raise ValueError(f"{name}={value!r}: legal are whole numbers")
+    if parties < 2:
+        raise ValueError(f"parties={parties}: a committee has at least 2 members, and 3 to withstand a corrupt one")
     if attempts < 1:
         raise ValueError(f"attempts={attempts}: at least one committee must be tried")
     chosen = (parties - 1) // 2 if threshold is None else threshold
@@ -81,7 +86,9 @@ def aggregate(
         center: pytree like one update: the agreed point updates are measured from; zero by default.
         reference: pytree like one update: the agreed update of `fltrust`.
         key: 256 bits as 32 bytes or uint32[8]; fresh from the operating system by default. Required inside `jit`.
-        round: number of the round; the same key may serve many rounds (also a traced integer, in `scan`).
+            Never give the same key and round to two calls, nor `vmap` over one of them: the shares of both would be
+            masked by the same numbers, and the difference of two updates would be seen.
+        round: number of the round, 0 to 2^32 - 1; the same key serves many rounds (also a traced integer, in `scan`).
         fraction_bits: precision of the encoding; by default as much as the rule's certificate leaves room for.
 
     Returns:
@@ -91,14 +98,17 @@ def aggregate(
     Raises:
         ValueError: for arguments, naming the leaf or value, what is legal and the fix.
         Abort: when `committee.attempts` committees in a row were disturbed (eager calls). Inside `jit` nothing can be
-            raised: the value is NaN wherever `report.verified` is false.
+            raised or repeated: the value is NaN wherever `report.verified` is false.
+
+    Computed in float32, handed back in the dtypes of the leaves. Weights are rounded to 2^-12 of the largest. When no peer
+    is accepted the value is the rule's of nothing: zero, or the center. Eager calls remember proven liars in `committee`.
     """
     rule = resolve(rule)
     matrix, unravel = stack_rows(updates)
     setup = _setup(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
     public = _public(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
-    key = _key(key, inside)
+    key, round = _key(key, inside), _round(round)
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
     return Result(unravel(outcome.state["value"]), _report(setup, outcome))
@@ -116,13 +126,15 @@ def estimate(
         peers: number of peers that deal.
         committee: from `mpcjax.simulate`.
     """
-    length = params if isinstance(params, int) else size_of(params)
+    length = int(params) if isinstance(params, (int, np.integer)) else size_of(params)
     return _cost(_setup(resolve(rule), committee, peers, length, fraction_bits))
 
 
 def _setup(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None) -> Setup:
     if not isinstance(committee, Committee):
         raise ValueError(f"committee={committee!r}: make one with mpcjax.simulate(parties=5, threshold=2)")
+    if peers < 3:
+        raise ValueError(f"{peers} peers: at least 3 are needed for a committee of which one member may be corrupt")
     if peers < committee.parties:
         raise ValueError(
             f"{peers} peers cannot fill a committee of {committee.parties}: its members are drawn from the peers; use "
@@ -136,24 +148,33 @@ def _setup(rule: Rule, committee: Committee, peers: int, length: int, fraction_b
 
 
 def _public(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:
-    peers, length = matrix.shape
-    if reference is None and "reference" in rule.needs:
-        raise ValueError(
-            f"rule {rule.name!r} needs reference=: an update all peers can compute, shaped like one update"
-        )
-    if reference is not None and "reference" not in rule.needs:
-        raise ValueError(f"rule {rule.name!r} takes no reference=; leave it out")
-    return Public(
-        weights=_weights(weights, peers),
-        accepted=jnp.ones((peers,), bool),
-        center=jnp.zeros((length,), jnp.float32) if center is None else _finite(vector_like(center, updates, "center")),
-        reference=None if reference is None else _finite(vector_like(reference, updates, "reference")),
+    for name, given in {"weights": weights, "center": center, "reference": reference}.items():
+        if given is None and name in rule.needs:
+            raise ValueError(f"rule {rule.name!r} needs {name}=: known to all peers, shaped like one update")
+        if given is not None and name not in (*rule.needs, *rule.takes):
+            legal = ", ".join(f"{other}=" for other in (*rule.needs, *rule.takes)) or "none of these"
+            raise ValueError(
+                f"rule {rule.name!r} takes no {name}= and would ignore it; leave it out (it takes {legal})"
+            )
+    return Public.of(
+        *matrix.shape,
+        weights=_weights(weights, matrix.shape[0]),
+        center=_agreed(center, updates, "center"),
+        reference=_agreed(reference, updates, "reference"),
     )
 
 
-def _finite(vector: Any) -> Any:
+def _agreed(tree: Any, updates: Any, what: str) -> Any:
+    """A public tree like one update as a finite vector, or None."""
+    if tree is None:
+        return None
+    vector = vector_like(tree, updates, what)
     if _compat.is_concrete(vector) and not bool(jnp.all(jnp.isfinite(vector))):
-        raise ValueError("center and reference are public and agreed: they must be finite")
+        where, value = first_not_finite(tree, what)
+        raise ValueError(
+            f"{where} is {value}: legal are finite numbers, the same for all peers; replace it, for instance by the last "
+            "finite value"
+        )
     return vector
 
 
@@ -191,6 +212,13 @@ def _key(key: Any, inside: bool) -> Any:
     return jnp.asarray(key)
 
 
+def _round(round: Any) -> Any:
+    whole = jnp.issubdtype(jnp.result_type(round), jnp.integer)
+    if not whole or jnp.ndim(round) or (_compat.is_concrete(round) and not 0 <= int(round) < 1 << 32):
+        raise ValueError(f"round={round!r}: legal are integers from 0 to 2^32 - 1, a new one for every call with a key")
+    return round
+
+
 def _cost(setup: Setup) -> Cost:
     planned = plan(setup)
     scheme = setup.scheme
@@ -210,7 +238,5 @@ def _report(setup: Setup, outcome: simulator.Outcome) -> Report:
         certified=state["certified"],
         accused=outcome.standing.accused,
         cost=_cost(setup),
-        committee=outcome.members,
-        failed=outcome.failed,
-        seconds=outcome.seconds,
+        happened=Happened(outcome.members, outcome.failed, outcome.seconds),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -26,6 +27,8 @@ def committee_size(peers: int, corrupt: float, *, protocol: str = "shamir", secu
     bad = _corrupt_count(peers, corrupt)
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol={protocol!r}: legal are {', '.join(map(repr, PROTOCOLS))}")
+    if not (isinstance(security_bits, int) and security_bits >= 0):
+        raise ValueError(f"security_bits={security_bits}: legal are whole numbers from 0, 40 by default")
     limit = Fraction(1, 2**security_bits)
     for size in range(2 if protocol == "spdz" else 3, peers + 1):
         if _tail(peers, bad, size, tolerated(size, protocol)) <= limit:
@@ -44,6 +47,8 @@ def tolerated(size: int, protocol: str = "shamir") -> int:
 def _corrupt_count(peers: int, corrupt: float) -> int:
     if peers < 2:
         raise ValueError(f"peers={peers}: at least 2 are needed")
+    if not math.isfinite(corrupt):
+        raise ValueError(f"corrupt={corrupt}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
     bad = math.ceil(corrupt * peers - 1e-9) if corrupt < 1 else int(corrupt)
     if not 0 <= bad < peers or (corrupt >= 1 and bad != corrupt):
         raise ValueError(f"corrupt={corrupt}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
@@ -57,15 +62,13 @@ def _tail(peers: int, bad: int, size: int, threshold: int) -> Fraction:
 
 
 def draw(seed: bytes, peers: int, size: int, excluded: Sequence[int] = ()) -> tuple[int, ...]:
-    """`size` of `peers`, uniformly, without the `excluded` ones (as long as enough are left), from a public seed.
+    """`size` of `peers`, uniformly, without the `excluded` ones as long as enough are left, from a public seed.
 
-    A function of the seed alone (SHA-256 in counter mode, rejection sampling), so every peer draws the same committee.
+    When too few are left the excluded ones may sit again: up to the threshold of them do no harm. A function of the seed
+    alone (SHA-256 in counter mode, rejection sampling), so every peer draws the same committee.
     """
-    import hashlib
-
-    pool = [peer for peer in range(peers) if peer not in set(excluded)]
-    if len(pool) < size:
-        raise ValueError(f"a committee of {size} cannot be drawn: {len(pool)} of {peers} peers are left")
+    kept = [peer for peer in range(peers) if peer not in set(excluded)]
+    pool = kept if len(kept) >= size else list(range(peers))
     for k in range(size):
         span, counter = len(pool) - k, 0
         while True:

@@ -12,8 +12,9 @@ class MpcError(Exception):
 class Abort(MpcError):
     """A check failed: the protocol stopped and no honest party accepted a result.
 
-    Attributes: `phase` and `round` where it happened, `check` the name of the check (see `mpcjax.checks.CATALOGUE`),
-    `parties` the committee members proven corrupt (empty when the check names nobody), `remedy` what to do next.
+    Attributes: `phase` where it happened, `check` the name of the check (see `mpcjax.checks.CATALOGUE`), `remedy` what to
+    do next. From `mpcjax.aggregate`: `round` of training, `parties` the peers proven corrupt. From a protocol run by hand:
+    `round` of communication, `parties` by their place in the committee. `parties` is empty when nobody is proven corrupt.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class Abort(MpcError):
     ):
         self.phase, self.round, self.check, self.remedy = phase, round, check, remedy
         self.parties = tuple(int(p) for p in parties)
-        named = f"; proven corrupt: committee members {list(self.parties)}" if self.parties else "; nobody is named"
+        named = f"; proven corrupt: {list(self.parties)}" if self.parties else "; nobody is named"
         super().__init__(f"aborted in phase {phase or '-'!r}, round {round}: check {check!r} failed{named}. {remedy}")
 
 

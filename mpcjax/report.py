@@ -79,15 +79,31 @@ def _bytes(count: float) -> str:
     return f"{count:.2f} GB"
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Happened:
+    """What one eager call saw. All are equal: a program that takes a report must not be compiled anew for every one."""
+
+    committee: tuple[int, ...] = ()
+    failed: tuple[tuple[tuple[int, ...], str], ...] = ()
+    seconds: tuple[tuple[str, float], ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Happened)
+
+    def __hash__(self) -> int:
+        return hash(Happened)
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Report:
     """Outcome of a round.
 
     `verified`: every check passed (inside `jit`, look at it: where it is false the value is NaN). `accepted [n]` bool.
-    `finite`, `well_dealt`, `certified` `[n]` bool: why a peer is not accepted. `accused [m]` bool: committee members
-    proven to have sent wrong shares. Static: `cost`; and, from eager calls, `committee` (the peers that sat on it),
-    `failed` (committees whose round was aborted, with the check), `seconds` by phase.
+    `finite`, `well_dealt`, `certified` `[n]` bool: why a peer is not accepted. `accused [m]` bool: places in the committee
+    whose members are proven to have sent wrong shares. Static: `cost`. From eager calls only: `committee` (the peers that
+    sat on it), `liars` (those of them that are accused), `failed` (committees whose round was aborted, with the check),
+    `seconds` by phase.
     """
 
     verified: Any
@@ -97,18 +113,34 @@ class Report:
     certified: Any
     accused: Any
     cost: Cost = dataclasses.field(metadata={"static": True})
-    committee: tuple[int, ...] = dataclasses.field(default=(), metadata={"static": True})
-    failed: tuple[tuple[tuple[int, ...], str], ...] = dataclasses.field(default=(), metadata={"static": True})
-    seconds: tuple[tuple[str, float], ...] = dataclasses.field(default=(), metadata={"static": True})
+    happened: Happened = dataclasses.field(default=Happened(), metadata={"static": True})
+
+    @property
+    def committee(self) -> tuple[int, ...]:
+        return self.happened.committee
+
+    @property
+    def failed(self) -> tuple[tuple[tuple[int, ...], str], ...]:
+        return self.happened.failed
+
+    @property
+    def seconds(self) -> tuple[tuple[str, float], ...]:
+        return self.happened.seconds
+
+    @property
+    def liars(self) -> tuple[int, ...]:
+        """Peers on the committee that are proven to have sent wrong shares (eager calls only)."""
+        return tuple(self.committee[j] for j in np.flatnonzero(np.asarray(self.accused))) if self.committee else ()
 
     @property
     def excluded(self) -> dict[int, str]:
         """`{peer: reason}` for every peer that was left out (concrete reports only)."""
         reasons: dict[int, str] = {}
+        finite, well_dealt = np.asarray(self.finite), np.asarray(self.well_dealt)
         for peer in np.flatnonzero(~np.asarray(self.accepted)):
-            if not self.finite[peer]:
+            if not finite[peer]:
                 reasons[int(peer)] = "its update is not finite"
-            elif not self.well_dealt[peer]:
+            elif not well_dealt[peer]:
                 reasons[int(peer)] = "its shares do not lie on polynomials of degree at most t"
             else:
                 reasons[int(peer)] = "its message fails the rule's certificate"
@@ -134,6 +166,7 @@ class Report:
         state = "verified" if bool(self.verified) else "NOT verified"
         lines = [f"{state}; {int(np.sum(np.asarray(self.accepted)))} of {self.cost.peers} peers accepted"]
         lines += [f"  left out: peer {peer}, {why}" for peer, why in self.excluded.items()]
+        lines += [f"  corrected: peer {peer} sent wrong shares as a member of the committee" for peer in self.liars]
         lines += [f"  aborted with committee {list(who)}: check {check!r} failed" for who, check in self.failed]
         if self.committee:
             lines.append(f"  committee: peers {list(self.committee)}")

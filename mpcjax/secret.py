@@ -14,6 +14,7 @@ import math
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax import circuits
 from mpcjax.errors import BoundError
@@ -51,7 +52,10 @@ class Secret:
         shares = self.rt.field.scale_small(self.shares, 1 << up) if up else self.shares
         return self._like(shares, scale, self.bound << up, f"alignment to {scale} fractional bits")
 
+    __array_ufunc__ = None  # NumPy leaves the operators to this class
+
     def __add__(self, other: Secret) -> Secret:
+        _require_secret(other, "addition")
         scale = max(self.scale, other.scale)
         x, y = self._at_scale(scale), other._at_scale(scale)
         return self._like(self.rt.field.add(x.shares, y.shares), scale, x.bound + y.bound, "addition")
@@ -60,6 +64,7 @@ class Secret:
         return self._like(self.rt.field.neg(self.shares), self.scale, self.bound, "negation")
 
     def __sub__(self, other: Secret) -> Secret:
+        _require_secret(other, "subtraction")
         return self + (-other)
 
     def __mul__(self, other: Secret | int) -> Secret:
@@ -68,19 +73,21 @@ class Secret:
             return self._like(
                 self.rt.field.scale_small(self.shares, other), self.scale, self.bound * max(abs(other), 1), "product"
             )
+        _require_secret(other, "product")
         bound, scale = self.bound * other.bound, self.scale + other.scale
         checked = self._like(self.shares, scale, bound, "product")  # refuse before anything is sent
         return self._like(multiply(self.rt, checked.shares, other.shares), scale, bound, "product")
 
     __rmul__ = __mul__
 
-    def sum(self, axis: int = 0) -> Secret:
+    def sum(self, axis: int) -> Secret:
         count = self.shape[axis]
         axis = axis % self.ndim + 1
         return self._like(self.rt.field.sum(self.shares, axis=axis), self.scale, self.bound * max(count, 1), "sum")
 
     def __matmul__(self, other: Secret) -> Secret:
         """Inner product `[n] @ [n]`, or weighted sum of rows `[n] @ [n, d]`. One opening per result."""
+        _require_secret(other, "matrix product")
         bound = self.bound * other.bound * max(self.shape[-1], 1)
         scale = self.scale + other.scale
         self._like(self.shares, scale, bound, "matrix product")
@@ -93,16 +100,31 @@ class Secret:
             "mpcjax.secret.where, which choose without revealing the condition"
         )
 
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("secrets are not compared with ==: the result would be public")
+
+    __hash__ = object.__hash__
+
+
+def _require_secret(other: Any, operation: str) -> None:
+    if not isinstance(other, Secret):
+        raise TypeError(
+            f"{operation} of a secret and {type(other).__name__}: legal are two secrets (and a Python int as a factor). "
+            "Bring public numbers in with mpcjax.secret.weighted_sum or project, or in Rule.local or Rule.finish"
+        )
+
 
 def weighted_sum(weights: Any, x: Any, *, bits: int = 0, largest: float = 1.0) -> Any:
-    """sum_i weights[i] x[i] for public `weights [n]`, 0 <= |weights| <= largest, read at `bits` fractional bits.
+    """sum_i weights[i] x[i] for public `weights [n]`, clipped to [-largest, largest] and rounded to `bits` fractional bits.
 
-    `x [n, d]` secret or plain; local (no communication).
+    `x [n, d]` secret or plain (the weights are rounded all the same); local (no communication).
     """
+    grid = jnp.clip(jnp.asarray(weights, jnp.float32), -largest, largest)
+    grid = jnp.round(grid * 2.0**bits) / np.float32(2.0**bits)
     if not isinstance(x, Secret):
-        return jnp.asarray(weights, x.dtype) @ x
+        return grid.astype(x.dtype) @ x
     field = x.rt.field
-    encoded = fixed.encode(field, jnp.asarray(weights, jnp.float32), bits)
+    encoded = fixed.encode(field, grid, bits)
     bound = math.ceil(largest * 2**bits) * x.bound * x.shape[0]
     scale = x.scale + bits
     refused_early = Secret(x.rt, x.shares, scale, bound, "weighted sum")
@@ -145,6 +167,10 @@ def where(condition: Secret | Any, x: Any, y: Any) -> Any:
     """`x` where the secret bit `condition` is one, else `y`."""
     if not isinstance(condition, Secret):
         return jnp.where(condition, x, y)
+    if condition.scale or condition.bound != 1:
+        raise ValueError(
+            f"where: the condition has scale {condition.scale}, bound {condition.bound}; legal is a secret bit"
+        )
     scale = max(x.scale, y.scale)
     x, y = x._at_scale(scale), y._at_scale(scale)
     shares = circuits.select(x.rt, condition.shares, x.shares, y.shares)

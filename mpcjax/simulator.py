@@ -83,22 +83,26 @@ def traced(setup: Setup, committee: Committee, key: Any, round: Any, updates: An
 def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any, public: Public) -> Outcome:
     """Phase by phase; on a failed check nothing more is sent, and another committee repeats the round."""
     failed: list[tuple[tuple[int, ...], str]] = []
+    accused: set[int] = set()
+    phase = ""
     for attempt in range(committee.attempts):
         seed = round_seed(key, round, attempt)
         members = committees.draw(np.asarray(seed).tobytes(), setup.peers, committee.parties, sorted(committee.caught))
         outcome = _attempt(setup, committee, members, round, attempt, seed, updates, public)
         liars = [members[j] for j in np.flatnonzero(np.asarray(outcome.standing.accused))]
+        accused.update(liars)
         committee.caught.update(liars)
         if bool(outcome.standing.ok):
             return dataclasses.replace(outcome, members=members, failed=tuple(failed))
+        phase = outcome.seconds[-1][0]
         check = next((name for name, ok in outcome.standing.checks.items() if not bool(ok)), "unknown")
         failed.append((members, check))
         committee.history.append((members, check))
     raise Abort(
         failed[-1][1],
-        phase="all",
-        round=round,
-        parties=sorted(committee.caught),
+        phase=phase,
+        round=int(round),
+        parties=sorted(accused),
         remedy=f"{len(failed)} committees in a row were disturbed: {[list(m) for m, _ in failed]}; use a larger committee "
         "(mpcjax.committee_size), or robust mode (threshold < parties / 3), which corrects and names the liars",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from mpcjax.errors import BoundError
@@ -29,7 +30,7 @@ def secret(rt: Runtime, shape: tuple[int, ...], scale: int, bits: int) -> Secret
 REFUSED = {
     "product": lambda x: x * x,
     "matrix product": lambda x: x @ x,
-    "sum": lambda x: Secret(x.rt, F61.zeros((3, 8)), 20, 1 << 58).sum(),
+    "sum": lambda x: Secret(x.rt, F61.zeros((3, 8)), 20, 1 << 58).sum(axis=0),
     "alignment": lambda x: x + Secret(x.rt, x.shares, x.scale + 30, 1),
     "weighted sum": lambda x: weighted_sum(jnp.ones(4), Secret(x.rt, F61.zeros((3, 4, 2)), 20, 1 << 40), bits=20),
     "projection": lambda x: project(Secret(x.rt, F61.zeros((3, 4, 2)), 24, 1 << 30), jnp.ones(2), bits=40, bound=2.0),
@@ -65,3 +66,25 @@ def test_scales_and_bounds_follow_the_operations(rt):
 def test_a_secret_is_no_condition(rt):
     with pytest.raises(TypeError, match="no truth value"):
         bool(secret(rt, (), 0, 1))
+    with pytest.raises(TypeError, match="would be public"):
+        _ = secret(rt, (), 0, 1) == 0
+
+
+@pytest.mark.parametrize("public", [0.5, np.float32(2), jnp.ones(4), "1"])
+def test_public_numbers_are_refused_with_the_way_to_bring_them_in(rt, public):
+    x = secret(rt, (4,), 10, 12)
+    for operation in (lambda: x + public, lambda: x - public, lambda: x * public, lambda: x @ public):
+        with pytest.raises(TypeError, match="weighted_sum or project"):
+            operation()
+
+
+def test_plain_weights_are_rounded_as_secret_ones_are():
+    x = jnp.ones((2, 3))
+    assert (weighted_sum(jnp.asarray([0.4, 0.6]), x) == 1).all()
+    assert (weighted_sum(jnp.asarray([0.25, 7.0]), x, bits=2) == 1.25).all()
+
+
+def test_where_takes_a_bit(rt):
+    x = secret(rt, (4,), 10, 12)
+    with pytest.raises(ValueError, match="legal is a secret bit"):
+        where(x, x, x)

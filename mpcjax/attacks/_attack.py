@@ -46,7 +46,7 @@ class Attack:
           key: a ``jax.random`` key, for attacks that draw random numbers.
 
         Returns:
-          The same structure, shapes and dtypes.
+          The same structure, shapes and dtypes (NumPy leaves of float64 become float32 unless 64-bit types are on).
         """
         leaves, structure = jax.tree.flatten(updates)
         peers = peer_count(leaves)

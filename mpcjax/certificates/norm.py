@@ -49,7 +49,7 @@ class Norm(Certificate):
     """Accepts messages with |x|_2 <= limit, up to encoding: exactly those whose integers have norm at most `reach`.
 
     Soundness error: 2^-40 over all peers. Completeness error (an honest peer is left out): 2^-40 over all peers.
-    Cost: two inner products per peer; 49 + 28 tau further bits dealt per peer. Revealed: accepted or not.
+    Cost: two inner products per peer; at most 49 + 28 tau further bits dealt per peer. Revealed: accepted or not.
     """
 
     limit: float

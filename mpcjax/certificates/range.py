@@ -17,7 +17,7 @@ from mpcjax.runtime import Runtime
 
 @dataclasses.dataclass(frozen=True)
 class Range(Certificate):
-    """Accepts exactly the messages with -limit <= x_k < limit - 2^-f, where limit is rounded up to a power of two.
+    """Accepts exactly the messages with -limit <= x_k <= limit - 2^-f, where limit is rounded up to a power of two.
 
     The peer deals the bits of x_k + 2^(w-1); they are bits, and they add up to the message. Error at most
     2 p^-repetitions per peer. Cost: w d further values dealt per peer, one inner product of that length.
@@ -40,6 +40,10 @@ class Range(Certificate):
                 f"width={self.width} bits do not fit the field of {field.exponent} bits; use at most {field.exponent - 2}"
             )
         _, exponent = _frexp(self.limit)
+        if exponent > self.width - 1:
+            raise ValueError(
+                f"limit={self.limit:g} needs {exponent + 1} bits and width is {self.width}: use a larger width or a lower limit"
+            )
         return self.width - 1 - exponent
 
     def bound(self, bits: int, length: int) -> int:

@@ -11,7 +11,6 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from mpcjax.errors import OrderError
 from mpcjax.fields import Field
@@ -82,8 +81,3 @@ class Stock(Material):
 def merge(stocks: list[Stock]) -> Stock:
     """One stock with the material of all; each kind may be held by one of them only."""
     return Stock({kind: parts for stock in stocks for kind, parts in stock.arrays.items()})
-
-
-def concatenated(blocks: list[Any]) -> Any:
-    """Blocks `[rows, *]` as one `[rows, N]`."""
-    return jnp.concatenate([block.reshape(block.shape[0], -1) for block in blocks], axis=1)

@@ -18,10 +18,23 @@ mean, rsa, centered_clipping, fltrust = Mean, RSA, CenteredClipping, FLTrust
 def resolve(rule: Rule | str) -> Rule:
     """A rule from its name (with its defaults) or itself; `ValueError` with the legal names otherwise."""
     if isinstance(rule, Rule):
-        return rule
+        return _hashable(rule)
     if isinstance(rule, str) and rule in RULES:
         return RULES[rule]()
+    if isinstance(rule, type) and issubclass(rule, Rule):
+        raise ValueError(f"rule={rule.__name__} is a class: call it, with its settings or without, {rule.__name__}()")
     raise ValueError(f"rule={rule!r} is neither a Rule nor a name; the names are {', '.join(sorted(RULES))}")
+
+
+def _hashable(rule: Rule) -> Rule:
+    try:
+        hash(rule)
+    except TypeError:
+        raise ValueError(
+            f"rule={rule!r} cannot be hashed, and it is part of a compiled program: make it a "
+            "@dataclass(frozen=True) with Python numbers, such as float(clip)"
+        ) from None
+    return rule
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate
 
@@ -25,18 +26,32 @@ class Public:
     center: Any
     reference: Any = None
 
+    @classmethod
+    def of(cls, peers: int, length: int, weights: Any = None, center: Any = None, reference: Any = None) -> Public:
+        """Of `peers` updates of `length`: all accepted, equal weights and a center of zero unless given."""
+        return cls(
+            weights=jnp.ones((peers,), jnp.float32) if weights is None else weights,
+            accepted=jnp.ones((peers,), bool),
+            center=jnp.zeros((length,), jnp.float32) if center is None else center,
+            reference=reference,
+        )
+
 
 class Rule(abc.ABC):
     """A robust aggregation rule. Subclasses are frozen dataclasses (hashable: a rule is part of a compiled program).
 
     `local` is trusted to nobody: a peer that skips it fails the certificate. Any message that passes is one that some
     update could have produced, so nothing more need be proved ("computational surjectivity", Franzese et al. 2023).
+
+    Attributes: `name`; `paper` (authors and year); `reveals`, names of all that becomes public besides one bit per peer;
+    `needs`, arguments of `mpcjax.aggregate` without which the rule cannot run; `takes`, those it uses if they are given.
     """
 
     name: str = ""
     paper: str = ""
     reveals: tuple[str, ...] = ("output",)
     needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ("weights", "center")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         """What peer number `peer` makes of its `update [d]`, float32; the update itself by default."""
@@ -54,10 +69,9 @@ class Rule(abc.ABC):
         """What everybody computes from the opened `combined [d]`; the identity by default."""
         return combined
 
-    def plain(self, updates: Any, public: Public) -> Any:
+    def plain(self, updates: Any, public: Public | None = None) -> Any:
         """The rule without MPC, in float: its specification. `updates [n, d]` to `[d]`."""
-        import jax.numpy as jnp
-
+        public = Public.of(*updates.shape) if public is None else public
         peers = jnp.arange(updates.shape[0])
         messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
         return self.finish(self.combine(messages, public), public)

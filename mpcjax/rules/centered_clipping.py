@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,6 +30,11 @@ class CenteredClipping(Rule):
     clip: float = 10.0
     name = "centered_clipping"
     paper = "Karimireddy et al. 2021"
+    takes = ("center",)
+
+    def __post_init__(self) -> None:
+        if not (self.clip > 0 and math.isfinite(self.clip)):
+            raise ValueError(f"clip={self.clip}: the radius to which updates are clipped is a positive number")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return clipped(update - public.center, self.clip)

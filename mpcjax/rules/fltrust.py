@@ -31,6 +31,7 @@ class FLTrust(Rule):
     name = "fltrust"
     paper = "Cao et al. 2021"
     needs = ("reference",)
+    takes = ()
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return unit(update)

@@ -29,6 +29,7 @@ class Mean(Rule):
     limit: float = 100.0
     name = "mean"
     paper = "McMahan et al. 2017"
+    takes = ("weights",)
 
     def certificate(self, peers: int) -> Certificate:
         return Norm(self.limit, peers)

@@ -30,6 +30,7 @@ class RSA(Rule):
     lam: float = 0.07
     name = "rsa"
     paper = "Li et al. 2019"
+    takes = ("center",)
     reveals = ("output", "votes per coordinate")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:

@@ -10,6 +10,7 @@ The loop knows only the interface ``aggregator(updates, round, **public) -> (val
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, Protocol
 
 import jax
@@ -38,8 +39,8 @@ def plain(rule: mpcjax.Rule | str) -> Aggregator:
         center, reference = (
             vector_like(public[name], updates, name) if name in public else None for name in ("center", "reference")
         )
-        center = jnp.zeros(matrix.shape[1], jnp.float32) if center is None else center
-        known = Public(accepted.astype(jnp.float32), accepted, center, reference)
+        known = Public.of(matrix.shape[0], matrix.shape[1], accepted.astype(jnp.float32), center, reference)
+        known = dataclasses.replace(known, accepted=accepted)
         value = resolved.plain(jnp.where(accepted[:, None], matrix, jnp.float32(0)), known)
         return unravel(value.astype(jnp.float32))
 

@@ -57,6 +57,7 @@ def report_fields(report: Any) -> dict[str, Any]:
         "verified": bool(report.verified),
         "excluded": {str(peer): reason for peer, reason in report.excluded.items()},
         "committee": list(report.committee),
+        "liars": list(report.liars),
         "failed": [{"committee": list(members), "check": check} for members, check in report.failed],
         "communication_rounds": int(report.rounds),
         "offline_bytes_per_party": float(report.offline_bytes),

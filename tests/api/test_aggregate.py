@@ -95,6 +95,30 @@ def test_inside_jit_and_scan_it_gives_the_same_bits(rule):
     assert not jax.config.jax_enable_x64
 
 
+def test_a_program_that_takes_a_report_is_compiled_once():
+    traced = []
+
+    @jax.jit
+    def use(report):
+        traced.append(report)
+        return report.verified
+
+    for seed in (1, 2):
+        assert use(mpcjax.aggregate(jnp.asarray(updates(seed)), "rsa", committee=COMMITTEE).report)
+    assert len(traced) == 1
+
+
+def test_a_corrected_liar_is_named_and_the_committee_goes_on():
+    """All peers sit on the robust committee: who lied once must sit again, and is corrected again."""
+    cheat = mpcjax.attacks.Cheat(peers=(1,), phase="open")
+    committee = mpcjax.simulate(parties=4, threshold=1, tamper=cheat)
+    for round in (0, 1):
+        result = mpcjax.aggregate(jnp.ones((4, 3)), "rsa", committee=committee, key=KEY, round=round)
+        np.testing.assert_allclose(np.asarray(result.value), 0.07 * 4)
+        assert bool(result.report.verified) and result.report.liars == (1,)
+        assert "peer 1 sent wrong shares" in str(result.report)
+
+
 def test_weights():
     x, w = updates(3), np.array([1, 2, 0, 4, 1, 1, 1, 1], np.float32)
     result = mpcjax.aggregate(jnp.asarray(x), "mean", committee=COMMITTEE, weights=w)
@@ -128,10 +152,22 @@ WRONG = {
     "no parameters": (lambda: dict(updates=jnp.ones((8, 0))), "no parameters"),
     "unknown rule": (lambda: dict(rule="median_of_means"), "centered_clipping"),
     "no committee": (lambda: dict(committee=None), "mpcjax.simulate"),
-    "too few peers": (lambda: dict(updates=jnp.ones((2, 4))), "2 peers cannot fill a committee of 3"),
-    "weights shape": (lambda: dict(weights=np.ones(3)), r"legal is \(8,\)"),
-    "negative weight": (lambda: dict(weights=-np.ones(8)), r"weights\[0\]=-1"),
-    "zero weights": (lambda: dict(weights=np.zeros(8)), "all weights are zero"),
+    "too few peers": (
+        lambda: dict(updates=jnp.ones((4, 4)), committee=mpcjax.simulate(5)),
+        "4 peers cannot fill a committee of 5",
+    ),
+    "no committee of two": (lambda: dict(updates=jnp.ones((2, 4))), "2 peers: at least 3"),
+    "no peers": (lambda: dict(updates={"w": jnp.ones((0, 4))}), r"\['w'\] has no rows"),
+    "needless weights": (lambda: dict(weights=np.ones(8)), "takes no weights=.*it takes center="),
+    "needless center": (lambda: dict(rule="mean", center=jnp.ones(30)), "takes no center="),
+    "center not finite": (lambda: dict(center=jnp.ones(30).at[7].set(jnp.inf)), r"center\[7\] is inf"),
+    "class": (lambda: dict(rule=mpcjax.rules.rsa), r"call it.*RSA\(\)"),
+    "unhashable rule": (lambda: dict(rule=mpcjax.rules.rsa(lam=np.ones(2))), "frozen=True"),
+    "fractional round": (lambda: dict(round=1.5), r"round=1.5"),
+    "negative round": (lambda: dict(round=-1), r"round=-1"),
+    "weights shape": (lambda: dict(rule="mean", weights=np.ones(3)), r"legal is \(8,\)"),
+    "negative weight": (lambda: dict(rule="mean", weights=-np.ones(8)), r"weights\[0\]=-1"),
+    "zero weights": (lambda: dict(rule="mean", weights=np.zeros(8)), "all weights are zero"),
     "key of jax.random": (lambda: dict(key=jax.random.key(0)), "uint32"),
     "short key": (lambda: dict(key=b"secret"), "6 bytes"),
     "center shape": (lambda: dict(center=jnp.ones(3)), "center"),
@@ -156,6 +192,7 @@ def test_wrong_arguments_say_what_is_legal(case):
         (dict(parties=4, threshold=2), "honest majority"),
         (dict(parties=1), "parties"),
         (dict(parties=5, threshold=-1), "threshold=-1"),
+        (dict(parties=5.0), "parties=5.0"),
         (dict(parties=5, field=60), "legal Mersenne"),
         (dict(parties=9, field=3), "non-zero points"),
         (dict(parties=5, attempts=0), "attempts=0"),
