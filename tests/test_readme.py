@@ -19,7 +19,6 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.user
-@pytest.mark.skipif(not (ROOT / "mpcjax" / "api.py").exists(), reason="there is no public interface yet")
 @pytest.mark.parametrize("example", blocks("python"))
 def test_example_runs(example, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -91,7 +91,13 @@ def train(
       metrics: a file of JSON lines; None keeps the records in memory only.
       checkpoint: a file; None for none. Written every ``checkpoint_every`` rounds and at the end.
       on_round: called with each record.
+
+    Raises ``ValueError`` for numbers below 1, and ``mpcjax.Abort`` when a round was disturbed too often; the last
+    checkpoint stays, and the same call goes on from it.
     """
+    for name, value in {"rounds": rounds, "evaluate_every": evaluate_every, "checkpoint_every": checkpoint_every}.items():
+        if value < 1:
+            raise ValueError(f"{name}={value}: legal are whole numbers from 1")
     state, start = run.method.init(), 0
     if checkpoint is not None and Path(checkpoint).exists():
         state, start = checkpoints.load(checkpoint, state, settings=run.settings)
