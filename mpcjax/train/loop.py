@@ -95,7 +95,11 @@ def train(
     Raises ``ValueError`` for numbers below 1, and ``mpcjax.Abort`` when a round was disturbed too often; the last
     checkpoint stays, and the same call goes on from it.
     """
-    for name, value in {"rounds": rounds, "evaluate_every": evaluate_every, "checkpoint_every": checkpoint_every}.items():
+    for name, value in {
+        "rounds": rounds,
+        "evaluate_every": evaluate_every,
+        "checkpoint_every": checkpoint_every,
+    }.items():
         if value < 1:
             raise ValueError(f"{name}={value}: legal are whole numbers from 1")
     state, start = run.method.init(), 0
