@@ -42,10 +42,12 @@ def simulate(
     Args:
         parties: committee size m.
         threshold: t, the corrupt members withstood; by default the largest honest-majority one, (m - 1) // 2. With
-            t < m / 3 the committee is *robust*: wrong shares are corrected, their senders named, the result delivered.
+            t < m / 3 the online phases are *robust*: wrong shares are corrected, their senders named, and the round goes
+            on (the offline phase, which touches no input, can be stopped and is then repeated).
         field: Mersenne exponent, 61 by default.
         tamper: an adversary for tests and demonstrations, see `mpcjax.attacks.Cheat`.
-        attempts: committees tried before `aggregate` gives up with `Abort`.
+        attempts: committees tried before `aggregate` gives up with `Abort`. A round disturbed at its opening and repeated
+            shows another output of the same honest updates to whoever disturbed it; 1 never repeats.
 
     Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
     most 2^-40 per check.

@@ -73,11 +73,15 @@ class Runtime:
     def __init__(self, scheme: Shamir, fabric: Fabric, stream: Stream, material: Material):
         self.scheme, self.fabric, self.stream, self.material = scheme, fabric, stream, material
         self.field: Field = scheme.field
+        fabric.canonical = self._canonical
         self.products: list[Dots | Squares | Combination] = []
         self.zeros: list[Any] = []  # sharings [rows, K] that must be sharings of zero of degree t
         self.verdicts: list[tuple[str, Any]] = []
         self.accused: Any = jnp.zeros((scheme.parties,), bool)  # members whose shares had to be corrected
         self._count = 0
+
+    def _canonical(self, x: Any) -> Any:
+        return self.field.reduce(x) if x.dtype == self.field.dtype else x
 
     def take(self, kind: str, shape: tuple[int, ...]) -> Any:
         """Offline material `[rows, *shape]`; a tuple for the kinds that have several parts."""

@@ -78,6 +78,8 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     clean = jnp.where(finite[:, None], updates, 0)
     message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, jnp.arange(setup.peers), public)
     integers = fixed.to_integers(message, setup.bits)
+    fits = certificate.holds(field, integers, setup.bits)  # who would fail withdraws: a failing test says something
+    integers = jnp.where(fits[:, None], integers, 0)
     x = deal(rt, integers, peers, "message")
     helpers = _deal_if_any(rt, certificate.helpers(field, integers, setup.bits), peers, "helpers")
     agreed = certificate.agree(coin(rt), setup.length)
@@ -85,7 +87,8 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     dealt = Dealt(x, helpers, responses, setup.bits)
     masks = deal_masks(rt, peers)
     well = check_dealings(rt, coin(rt), dealt.blocks, masks)
-    return {"public": public, "finite": finite, "well": well, "agreed": agreed, "dealt": (x, helpers, responses)}
+    own = {"finite": finite, "fits": fits}
+    return {**own, "public": public, "well": well, "agreed": agreed, "dealt": (x, helpers, responses)}
 
 
 def _deal_if_any(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
@@ -105,7 +108,7 @@ def _certify(rt: Runtime, setup: Setup, state: State) -> State:
     message, helpers, responses = state["dealt"]
     dealt = Dealt(message, helpers, responses, setup.bits)
     tests = setup.certificate.tests(rt, state["agreed"], coin(rt), dealt)
-    kept = {key: state[key] for key in ("public", "finite", "well")}
+    kept = {key: state[key] for key in ("public", "finite", "fits", "well")}
     return {**kept, "message": dealt.message, "tests": tests, "products": rt.products, "zeros": rt.zeros}
 
 
@@ -114,7 +117,7 @@ def _judge(rt: Runtime, setup: Setup, state: State) -> State:
     rt.products, rt.zeros = list(state["products"]), list(state["zeros"])
     verify(rt)
     opened = open_now(rt, state["tests"], "certificate", output=True)
-    certified = jnp.all(verdict("certificate", opened == 0), axis=-1)
+    certified = state["fits"] & jnp.all(verdict("certificate", opened == 0), axis=-1)
     accepted = certified & state["well"] & state["finite"]
     public: Public = state["public"]
     public = dataclasses.replace(public, accepted=accepted, weights=jnp.where(accepted, public.weights, 0))

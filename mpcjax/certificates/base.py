@@ -3,7 +3,8 @@
 A certificate works in three steps, two of them the peer's: `helpers` are dealt together with the message (values the
 peer knows anyway, such as bits of a slack), `responses` after a first public coin, and `tests` turns everything dealt
 into sharings that are zero for an honest peer. Products in them are claimed as usual; the tests of all peers are opened
-only after all products are verified. What a failing test reveals is about the failing peer alone.
+only after all products are verified. What a failing test opens depends on the failing peer's message; so a peer whose
+message would fail (`holds`) withdraws, and only who lies about that is seen through.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 from typing import Any
+
+import jax.numpy as jnp
 
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
@@ -44,6 +47,10 @@ class Certificate(abc.ABC):
     @abc.abstractmethod
     def bound(self, bits: int, length: int) -> int:
         """Largest magnitude of one encoded coordinate of an accepted message."""
+
+    def holds(self, field: Field, message: Any, bits: int) -> Any:
+        """Peer's side: whether each `message [n, d]` (signed integers) passes, `[n] bool`. All do by default."""
+        return jnp.ones((message.shape[0],), bool)
 
     def helpers(self, field: Field, message: Any, bits: int) -> Any:
         """Peer's side: values dealt with `message [n, d]` (signed integers): `[n, h]` field elements; none by default."""

@@ -96,6 +96,13 @@ class Norm(Certificate):
     def _slack_width(self, bits: int, length: int) -> int:
         return (self.reach(bits, length) ** 2).bit_length()
 
+    def holds(self, field: Field, message: Any, bits: int) -> Any:
+        wide, reach = message.astype(jnp.int64), self.reach(bits, message.shape[-1])
+        short = jnp.all(jnp.abs(wide) <= reach, axis=-1)  # of the others the sum might not fit
+        clipped = jnp.clip(wide, -reach, reach).astype(jnp.float64)
+        small = jnp.sum(jnp.square(clipped), axis=-1) < 2.0**62
+        return short & small & (jnp.sum(jnp.square(wide), axis=-1) <= reach**2)
+
     def helpers(self, field: Field, message: Any, bits: int) -> Any:
         square = jnp.sum(jnp.square(message.astype(jnp.int64)), axis=-1)
         length = message.shape[-1]

@@ -49,6 +49,10 @@ class Range(Certificate):
     def bound(self, bits: int, length: int) -> int:
         return 1 << (self.width - 1)
 
+    def holds(self, field: Field, message: Any, bits: int) -> Any:
+        half = 1 << (self.width - 1)
+        return jnp.all((message >= -half) & (message < half), axis=-1)
+
     def helpers(self, field: Field, message: Any, bits: int) -> Any:
         offset = jnp.clip(message.astype(jnp.int64) + (1 << (self.width - 1)), 0, (1 << self.width) - 1)
         return split(field, offset, self.width).reshape(message.shape[0], -1)

@@ -29,6 +29,9 @@ class Signs(Certificate):
     def bound(self, bits: int, length: int) -> int:
         return 1
 
+    def holds(self, field: Field, message: Any, bits: int) -> Any:
+        return jnp.all(jnp.abs(message) == 1, axis=-1)
+
     def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
         repeats = rt.repetitions(1 / rt.field.modulus)
         weights = second.uniform("signs", rt.field, (repeats, dealt.message.shape[-1]))[0]

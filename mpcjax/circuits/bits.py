@@ -85,13 +85,16 @@ def _without_p(rt: Runtime, count: int) -> Any:
 def short_mask(rt: Runtime, shape: tuple[int, ...], width: int) -> Mask:
     """Masks for numbers in [0, 2^width): uniform in [0, 2^(width + 40)), at a statistical distance of 2^-40 each.
 
-    The sum of number and mask does not wrap around, which takes width + 41 <= e. Cost: width + 40 bits a mask.
+    The sum of number and mask does not wrap around, which takes width + 41 <= e. Unlike a uniform mask it hides only
+    numbers in their range, and an error in a product may lead out of it; so what is pending is verified first.
+    Cost: width + 40 bits a mask, and a verification if anything is pending.
     """
     if width + SECURITY_BITS + 1 > rt.field.exponent:
         raise BoundError(
             f"a short mask of {width} + {SECURITY_BITS} bits: under one the field of {rt.field.exponent} bits holds "
             f"numbers of up to {rt.field.exponent - SECURITY_BITS - 1} bits; use the exact form"
         )
+    verify(rt)
     bits = rt.take("bit", (*shape, width + SECURITY_BITS))
     return Mask(from_bits(rt.field, bits), bits)
 

@@ -43,12 +43,13 @@ class Fabric(abc.ABC):
     def __init__(self, parties: int, rows: np.ndarray, tamper: Tamper | None = None):
         self.parties, self.rows, self.tamper = parties, rows, tamper
         self.ledger = Ledger()
+        self.canonical: Callable[[Any], Any] = lambda x: x  # any word on the wire to the element it stands for
 
     def exchange(self, x: Any, label: str) -> Any:
         """Everybody sends to everybody: `[rows, receiver, ...]` to `[rows, sender, ...]`. One round, private."""
         self._require(x.ndim >= 2 and x.shape[1] == self.parties, label, x.shape)
         self.ledger.add(label, "exchange", 1, self._row_bytes(x) * (self.parties - 1) / self.parties)
-        return self._exchange(self._tampered("exchange", label, x), label)
+        return self._received(self._exchange(self._tampered("exchange", label, x), label))
 
     def broadcast(self, x: Any, label: str) -> Any:
         """Everybody tells everybody the same: `[rows, ...]` to `[sender, ...]`, public.
@@ -56,7 +57,7 @@ class Fabric(abc.ABC):
         Two rounds: the message, and an echo in which digests are compared before anything depends on it.
         """
         self.ledger.add(label, "broadcast", 2, (self._row_bytes(x) + DIGEST) * (self.parties - 1))
-        return self._broadcast(self._tampered("broadcast", label, x), label)
+        return self._received(self._broadcast(self._tampered("broadcast", label, x), label))
 
     def from_peers(self, x: Any, label: str) -> Any:
         """What every peer deals to every member, `[member, peer, ...]`, reduced to the rows held here. One round.
@@ -66,14 +67,21 @@ class Fabric(abc.ABC):
         self._require(x.ndim >= 2 and x.shape[0] == self.parties, label, x.shape)
         self.ledger.add(label, "peers", 1, 0.0, x.size * x.dtype.itemsize / x.shape[1])
         x = x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, "peers", self.rows), x)
-        return x[self.rows] if len(self.rows) < self.parties else x
+        return self._received(x[self.rows] if len(self.rows) < self.parties else x)
 
     def evidence(self, x: Any, label: str) -> Any:
-        """`broadcast` of something that follows from signed messages: it can be checked by all, so not tampered with.
+        """`broadcast` of something that is *assumed* to follow from messages the dealer has signed.
 
-        Used in disputes only and therefore not in the ledger: an honest run never sends it.
+        The signatures are not implemented: a fabric stands for them here, so nothing tampers with what is shown. Between
+        real parties, without them, a member could have an honest dealer left out. Used in disputes only and therefore
+        not in the ledger: an honest run never sends it.
         """
-        return self._broadcast(x, label)
+        return self._received(self._broadcast(x, label))
+
+    def _received(self, x: Any) -> Any:
+        """Field code takes words below p for granted, and reads others differently in every operation: no sender may
+        choose among the readings, so every word that comes in is reduced first."""
+        return self.canonical(x)
 
     def _tampered(self, kind: str, label: str, x: Any) -> Any:
         return x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, kind, self.rows), x)

@@ -20,6 +20,10 @@ class Simulated(Fabric):
     def __init__(self, parties: int, tamper: Tamper | None = None):
         super().__init__(parties, np.arange(parties), tamper)
 
+    def _received(self, x: Any) -> Any:
+        """Without an adversary all words were made by this very program, and are canonical already."""
+        return x if self.tamper is None else super()._received(x)
+
     def _exchange(self, x: Any, label: str) -> Any:
         return jnp.swapaxes(x, 0, 1)
 

@@ -8,7 +8,7 @@ from typing import Any
 from mpcjax.certificates import Certificate, Norm
 from mpcjax.rules._vectors import norm, unit
 from mpcjax.rules.base import Public, Rule
-from mpcjax.secret import mask, project, proportions, relu, rescale
+from mpcjax.secret import Secret, mask, project, proportions, relu, rescale
 
 DIRECTION_BITS = 28
 TRUST_BITS = 20
@@ -40,7 +40,9 @@ class FLTrust(Rule):
         return Norm(1.0, peers)
 
     def combine(self, messages: Any, public: Public) -> Any:
-        cosine = project(messages, unit(public.reference), bits=DIRECTION_BITS, bound=1.01)
+        # what the certificate lets through is longer than 1 where few fractional bits are left
+        longest = messages.bound / 2.0**messages.scale if isinstance(messages, Secret) else 1.0
+        cosine = project(messages, unit(public.reference), bits=DIRECTION_BITS, bound=1.01 * max(longest, 1.0))
         trust = rescale(mask(relu(cosine), public.accepted), TRUST_BITS)
         return proportions(trust, TRUST_BITS) @ messages
 

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mpcjax import circuits
+from mpcjax import circuits, protocols
 from mpcjax.circuits import Mask, bits
+from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.offline import Demand, count
 from tests.circuits._stock import QUICK, HostDealer, bits_of, runtime, scheme_of, whole_field, with_every_mask
@@ -110,3 +111,24 @@ def test_rejecting_masks_reveals_only_rejection(monkeypatch):
     assert (by_pattern[31] == 0).all()
     for row in by_pattern[:31]:
         assert row[0] == 0 and sorted(row[1:]) == list(range(1, p))
+
+
+def test_nothing_opens_under_a_short_mask_before_what_led_to_it_is_verified():
+    """An error in a product leads out of the range that a short mask hides: 2^56 w would show w."""
+    scheme, labels = scheme_of(61), []
+
+    def king(message, x):
+        labels.append(message.label)
+        first = message.label.endswith("from king") and len([name for name in labels if "from king" in name]) == 1
+        return scheme.field.add(x, 1 << 56) if first else x
+
+    def circuit(rt, x, y, w):
+        z = protocols.multiply(rt, protocols.multiply(rt, x, y), w)
+        return circuits.truncate(rt, z, 4, 2**12)
+
+    dealer = HostDealer(scheme)
+    shares = [jnp.asarray(dealer.share(np.array([value]))) for value in (3, 5, 7)]
+    demand, _ = count(lambda rt: circuit(rt, *shares), scheme)
+    with pytest.raises(Abort, match="product"):
+        circuit(runtime(scheme, dealer.stock(demand), Simulated(3, king)), *shares)
+    assert labels and not any(label.startswith("truncate") for label in labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +11,12 @@ import pytest
 
 import mpcjax
 from mpcjax import fabric, session
+from mpcjax.certificates import Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
 from mpcjax.rules import RULES, Public
+from mpcjax.runtime import Runtime
+from mpcjax.secret import Secret, weighted_sum
 from mpcjax.session import Setup, plan, run_round
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import jit_forwarding
@@ -95,3 +100,58 @@ def test_inside_jit_a_cheat_leaves_nan():
 
     value, verified = step(jnp.ones((PEERS, LENGTH)), jnp.arange(8, dtype=jnp.uint32))
     assert not bool(verified) and np.isnan(np.asarray(value)).all()
+
+
+@pytest.mark.parametrize("certificate", [Norm(1.0, PEERS), Range(1.0, 8), Signs()], ids=lambda c: c.name)
+def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate):
+    """Whatever it holds, what is opened about it is the same; it is left out all the same."""
+
+    class Sum(mpcjax.Rule):
+        name = "sum"
+        __hash__ = object.__hash__
+
+        def certificate(self, peers):
+            return certificate
+
+        def combine(self, messages, public):
+            return weighted_sum(public.accepted, messages)
+
+    setup, opened = Setup(Shamir(F61, 3, 1), Sum(), PEERS, LENGTH), []
+
+    def listen(message, x):
+        if message.phase == "verify certificates" and message.label.startswith("certificate"):
+            opened.append(setup.scheme.reconstruct(x))
+        return x
+
+    @jax.jit
+    def judged(updates):
+        own = fabric.Simulated(3, listen)
+        state, standing = run_round(setup, own, jnp.arange(8, dtype=jnp.uint32), updates, Public.of(PEERS, LENGTH))
+        return opened.pop(), state["accepted"], standing.ok
+
+    seen = []
+    for size in (5.0, 3e9):
+        updates = jnp.where(jnp.arange(PEERS)[:, None] == 2, size, jnp.where(jnp.arange(LENGTH) == 0, 1.0, 0.0))
+        updates = jnp.ones((PEERS, LENGTH)).at[2].set(size) if certificate.name == "signs" else updates * 0.9
+        shown, accepted, ok = judged(updates.astype(jnp.float32))
+        assert bool(ok) and np.asarray(accepted).tolist() == [True, True, False, True]
+        seen.append(np.asarray(shown))
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_the_bound_of_a_projection_is_what_the_certificate_lets_through():
+    """With few fractional bits a message may be longer than 1: FLTrust must not count on 1."""
+    bits, length = 3, 1000
+    rule, seen = mpcjax.rules.fltrust(), []
+    bound = rule.certificate(PEERS).bound(bits, length)
+
+    def projected(messages, direction, *, bits, bound):
+        seen.append(bound)
+        raise StopIteration
+
+    rt = Runtime(Shamir(F61, 3, 1), fabric.Simulated(3), None, None)
+    messages = Secret(rt, F61.zeros((3, PEERS, length)), bits, bound)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopIteration):
+        patch.setattr(sys.modules["mpcjax.rules.fltrust"], "project", projected)
+        rule.combine(messages, Public.of(PEERS, length, reference=jnp.ones(length)))
+    assert seen[0] >= bound / 2**bits > 2
