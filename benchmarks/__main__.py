@@ -102,6 +102,9 @@ def run(*chosen: str, quick: bool = True, apart: bool = False, path: Path | None
             console.print(f"{name} failed", style="bold red")
             continue
         result["machine"] = answer.pop("machine")
+        if not answer["rows"]:
+            console.print(f"{name}: only with --long", style="dim")
+            continue
         result["benchmarks"][name] = answer
         console.print(table(name, answer))
     result["seconds"] = time.perf_counter() - start

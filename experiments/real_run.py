@@ -75,8 +75,8 @@ def difference(plain: common.Outcome, secure: common.Outcome) -> str:
     gaps = [(abs(accuracy - there[number]), number) for number, accuracy in secure.curve if number in there]
     worst, where = max(gaps)
     return (
-        f"ends at {secure.accuracy:.4f}, plain float32 at {plain.accuracy:.4f}; largest difference over all rounds "
-        f"{100 * worst:.2f} points, in round {where}"
+        f"ends at {secure.accuracy:.4f}, plain float32 at {plain.accuracy:.4f}; largest difference in the rounds "
+        f"measured {100 * worst:.2f} points, in round {where}"
     )
 
 
