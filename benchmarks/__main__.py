@@ -25,6 +25,7 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 QUICK_SECONDS = 300
+WIDTH = 150  # of a table that goes into a file
 
 
 def names() -> list[str]:
@@ -91,7 +92,7 @@ def run(*chosen: str, quick: bool = True, apart: bool = False, path: Path | None
 
     `failed` in the result names the benchmarks that raised (with `apart`; in this process they raise).
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     start = time.perf_counter()
     result: dict[str, Any] = {"quick": quick, "machine": {}, "benchmarks": {}, "failed": []}
     for name in chosen or names():
