@@ -18,6 +18,7 @@ import pytest
 
 from mpcjax import protocols
 from mpcjax.fabric import Message
+from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.protocols import verify
@@ -32,7 +33,7 @@ Hook = Callable[[Message, Any], Any]
 
 
 def stated(length: int) -> float:
-    rt = Runtime(SCHEME, None, None, None)  # type: ignore[arg-type]
+    rt = Runtime(SCHEME, Simulated(3), None, None)  # type: ignore[arg-type]
     return VERIFY._error(rt, length)
 
 
@@ -127,7 +128,7 @@ def test_the_best_lie_about_the_last_product(known_coefficients: None) -> None:
 @pytest.mark.parametrize("length", [1, 10, 10**8])
 def test_enough_tries_are_made_in_every_field(exponent: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    rt = Runtime(Shamir(Field(exponent), 3, 1), None, None, None)  # type: ignore[arg-type]
+    rt = Runtime(Shamir(Field(exponent), 3, 1), Simulated(3), None, None)  # type: ignore[arg-type]
     error = VERIFY._error(rt, length)
     assert 0 < error < 1
     tries = rt.repetitions(error)
