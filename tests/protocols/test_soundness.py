@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from mpcjax import protocols
-from mpcjax.fabric import Message
-from mpcjax.fabric import Simulated
+from mpcjax.fabric import Message, Simulated
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.protocols import verify
