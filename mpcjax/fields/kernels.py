@@ -61,7 +61,8 @@ def materialized(function: Callable[..., jax.Array], x: Array, *more: Array) -> 
     first = x.ravel()[0]
     taken = first >> (8 * first.dtype.itemsize - 1) == 0
     out = jax.eval_shape(function, x, *more)
-    return jax.lax.cond(taken, function, lambda *_: jnp.zeros(out.shape, out.dtype), x, *more)
+    # no constant of 64 bits: it would be cut to 32 inside a jit of the user's (jax 0.7)
+    return jax.lax.cond(taken, function, lambda *_: jnp.broadcast_to(first ^ first, out.shape), x, *more)
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
