@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax import circuits
+from mpcjax import _compat, circuits
 from mpcjax.errors import BoundError
 from mpcjax.fields import fixed, kernels
 from mpcjax.protocols import combination, dot, multiply
@@ -114,11 +114,16 @@ def _require_secret(other: Any, operation: str) -> None:
         )
 
 
-def weighted_sum(weights: Any, x: Any, *, bits: int = 0, largest: float = 1.0) -> Any:
+def weighted_sum(weights: Any, x: Any, *, bits: int, largest: float = 1.0) -> Any:
     """sum_i weights[i] x[i] for public `weights [n]`, clipped to [-largest, largest] and rounded to `bits` fractional bits.
 
-    `x [n, d]` secret or plain (the weights are rounded all the same); local (no communication).
+    `x [n, d]` secret or plain (the weights are rounded all the same); local (no communication). Weights of 0 and 1 need
+    no fractional bits. `ValueError` for weights that are known and larger than `largest`.
     """
+    if _compat.is_concrete(weights) and bool(np.any(np.abs(np.asarray(weights)) > largest)):
+        raise ValueError(
+            f"weighted_sum: a weight is larger than {largest:g}; divide them by the largest, or set largest="
+        )
     grid = jnp.clip(jnp.asarray(weights, jnp.float32), -largest, largest)
     grid = jnp.round(grid * 2.0**bits) / np.float32(2.0**bits)
     if not isinstance(x, Secret):

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.certificates import Certificate, Dealt
 from mpcjax.checks import verdict
@@ -53,9 +54,10 @@ class Setup:
         most = self.certificate.fraction_bits(self.scheme.field, self.length, self.peers)
         if self.fraction_bits is None:
             return most
-        if not 0 <= self.fraction_bits <= most:
+        if not isinstance(self.fraction_bits, (int, np.integer)) or not 0 <= self.fraction_bits <= most:
             raise ValueError(
-                f"fraction_bits={self.fraction_bits}: legal are 0 to {most} for this rule, field and length"
+                f"fraction_bits={self.fraction_bits}: legal are whole numbers from 0 to {most} for this rule, field and "
+                "length; leave it out for the most, or lower the rule's limit for more"
             )
         return self.fraction_bits
 
@@ -77,6 +79,7 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     finite = jnp.all(jnp.isfinite(updates), axis=1)
     clean = jnp.where(finite[:, None], updates, 0)
     message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, jnp.arange(setup.peers), public)
+    _require_shape(setup.rule, "local", message[0], (setup.length,))
     integers = fixed.to_integers(message, setup.bits)
     fits = certificate.holds(field, integers, setup.bits)  # who would fail withdraws: a failing test says something
     integers = jnp.where(fits[:, None], integers, 0)
@@ -89,6 +92,11 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     well = check_dealings(rt, coin(rt), dealt.blocks, masks)
     own = {"finite": finite, "fits": fits}
     return {**own, "public": public, "well": well, "agreed": agreed, "dealt": (x, helpers, responses)}
+
+
+def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> None:
+    if jnp.shape(got) != legal:
+        raise ValueError(f"rule {rule.name!r}: {part} returned shape {jnp.shape(got)}, legal is {legal}")
 
 
 def _deal_if_any(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
@@ -124,6 +132,13 @@ def _judge(rt: Runtime, setup: Setup, state: State) -> State:
     return {**{key: state[key] for key in ("finite", "well", "message")}, "public": public, "certified": certified}
 
 
+def _reject(rt: Runtime, setup: Setup, state: State) -> State:
+    """Messages of peers that are not accepted become sharings of zero: no rule can use them by mistake, and what the
+    certificate promises about every message (its bound) holds for all of them."""
+    accepted, message = state["public"].accepted[None, :, None], state["message"]
+    return {**state, "message": jnp.where(accepted, message, jnp.zeros_like(message))}
+
+
 def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     """The rule on secrets; its products and openings are claimed."""
     bound = setup.certificate.bound(setup.bits, setup.length)
@@ -156,6 +171,7 @@ def _open(rt: Runtime, setup: Setup, state: State) -> State:
     verify(rt)
     value = fixed.decode(rt.field, opened, output.scale)
     value = setup.rule.finish(value, state["public"])
+    _require_shape(setup.rule, "finish", value, (setup.length,))
     value = jnp.where(rt.verified, value, jnp.nan)
     kept = {key: state[key] for key in ("finite", "well", "certified")}
     return {**kept, "accepted": state["public"].accepted, "value": value}
@@ -167,6 +183,7 @@ PHASES: dict[str, Phase] = {
     "exclude": _exclude,
     "certify": _certify,
     "verify certificates": _judge,
+    "reject": _reject,
     "combine": _combine,
     "verify": _settle,
     "open": _open,

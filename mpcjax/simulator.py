@@ -135,6 +135,8 @@ def _attempt(
             break  # what is opened later would rest on something unverified
         if name == "exclude" and bool(jnp.all(state["well"])):
             continue
+        if name == "reject" and bool(jnp.all(state["public"].accepted)):
+            continue
         state, standing = timed(name, seed, arrays, stock, state, standing)
     return Outcome(state, standing, seconds=tuple(seconds.items()))
 

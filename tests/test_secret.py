@@ -80,8 +80,10 @@ def test_public_numbers_are_refused_with_the_way_to_bring_them_in(rt, public):
 
 def test_plain_weights_are_rounded_as_secret_ones_are():
     x = jnp.ones((2, 3))
-    assert (weighted_sum(jnp.asarray([0.4, 0.6]), x) == 1).all()
-    assert (weighted_sum(jnp.asarray([0.25, 7.0]), x, bits=2) == 1.25).all()
+    assert (weighted_sum(jnp.asarray([0.4, 0.6]), x, bits=0) == 1).all()
+    assert (weighted_sum(jnp.asarray([0.25, 0.9]), x, bits=2) == 1.25).all()
+    with pytest.raises(ValueError, match="larger than 1"):
+        weighted_sum(jnp.asarray([0.25, 7.0]), x, bits=2)
 
 
 def test_where_takes_a_bit(rt):

@@ -19,9 +19,10 @@ from mpcjax.runtime import Runtime
 class Range(Certificate):
     """Accepts exactly the messages with -limit <= x_k <= limit - 2^-f, where limit is rounded up to a power of two.
 
-    The peer deals the bits of x_k + 2^(w-1); they are bits, and they add up to the message. Error at most
-    2 p^-repetitions per peer. Cost: w d further values dealt per peer, one inner product of that length.
-    Revealed: accepted or not.
+    A peer that clips itself clips to limit - 2^-f. With fewer fractional bits than `width` has room for, fewer bits are
+    dealt, and the interval stays. The peer deals the bits of x_k + 2^(w-1); they are bits, and they add up to the message.
+    Error at most 2 p^-repetitions per peer. Cost: w <= width further values dealt per coordinate, one inner product of
+    that length. Revealed: accepted or not.
     """
 
     limit: float
@@ -46,23 +47,34 @@ class Range(Certificate):
             )
         return self.width - 1 - exponent
 
+    def width_at(self, bits: int) -> int:
+        """Bits of a coordinate with so many fractional bits; `width` at the most of them."""
+        width = _frexp(self.limit)[1] + 1 + bits
+        if width < 1:
+            raise ValueError(
+                f"fraction_bits={bits}: limit={self.limit:g} needs at least {bits + 1 - width} to be told from 0"
+            )
+        return width
+
     def bound(self, bits: int, length: int) -> int:
-        return 1 << (self.width - 1)
+        return 1 << (self.width_at(bits) - 1)
 
     def holds(self, field: Field, message: Any, bits: int) -> Any:
-        half = 1 << (self.width - 1)
+        half = self.bound(bits, message.shape[-1])
         return jnp.all((message >= -half) & (message < half), axis=-1)
 
     def helpers(self, field: Field, message: Any, bits: int) -> Any:
-        offset = jnp.clip(message.astype(jnp.int64) + (1 << (self.width - 1)), 0, (1 << self.width) - 1)
-        return split(field, offset, self.width).reshape(message.shape[0], -1)
+        width = self.width_at(bits)
+        offset = jnp.clip(message.astype(jnp.int64) + (1 << (width - 1)), 0, (1 << width) - 1)
+        return split(field, offset, width).reshape(message.shape[0], -1)
 
     def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
         field = rt.field
         repeats = rt.repetitions(1 / field.modulus)
         weights = second.uniform("range", field, (repeats, dealt.message.shape[-1]))[0]
-        spelled = joined(field, dealt.helpers, self.width)
-        gap = field.sub(field.sub(spelled, dealt.message), field.asarray(1 << (self.width - 1)))
+        width = self.width_at(dealt.bits)
+        spelled = joined(field, dealt.helpers, width)
+        gap = field.sub(field.sub(spelled, dealt.message), field.asarray(1 << (width - 1)))
         linear = [field.dot(gap, weights[r], axis=-1) for r in range(repeats)]
         return jnp.stack(linear + booleanity(rt, second, dealt.helpers), axis=-1)
 

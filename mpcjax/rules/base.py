@@ -51,7 +51,7 @@ class Rule(abc.ABC):
     paper: str = ""
     reveals: tuple[str, ...] = ("output",)
     needs: tuple[str, ...] = ()
-    takes: tuple[str, ...] = ("weights", "center")
+    takes: tuple[str, ...] = ()
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         """What peer number `peer` makes of its `update [d]`, float32; the update itself by default."""
@@ -63,7 +63,10 @@ class Rule(abc.ABC):
 
     @abc.abstractmethod
     def combine(self, messages: Any, public: Public) -> Any:
-        """`messages [n, d]`, secret or plain, to `[d]`. Written with operators and `mpcjax.secret` functions."""
+        """`messages [n, d]`, secret or plain, to `[d]`. Written with operators and `mpcjax.secret` functions.
+
+        Rows of peers that are not accepted are zero. A poisoned message that passes the certificate is a message.
+        """
 
     def finish(self, combined: Any, public: Public) -> Any:
         """What everybody computes from the opened `combined [d]`; the identity by default."""

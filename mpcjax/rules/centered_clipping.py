@@ -43,7 +43,7 @@ class CenteredClipping(Rule):
         return Norm(self.clip, peers)
 
     def combine(self, messages: Any, public: Public) -> Any:
-        return weighted_sum(public.accepted.astype(jnp.float32), messages)
+        return weighted_sum(public.accepted.astype(jnp.float32), messages, bits=0)
 
     def finish(self, combined: Any, public: Public) -> Any:
         count = jnp.sum(public.accepted)

@@ -42,7 +42,7 @@ class RSA(Rule):
         return Signs()
 
     def combine(self, messages: Any, public: Public) -> Any:
-        return weighted_sum(public.accepted.astype(jnp.float32), messages)
+        return weighted_sum(public.accepted.astype(jnp.float32), messages, bits=0)
 
     def finish(self, combined: Any, public: Public) -> Any:
         return jnp.float32(self.lam) * combined

@@ -16,7 +16,7 @@ from mpcjax.errors import Abort
 from mpcjax.fields import F61
 from mpcjax.rules import RULES, Public
 from mpcjax.runtime import Runtime
-from mpcjax.secret import Secret, weighted_sum
+from mpcjax.secret import Secret
 from mpcjax.session import Setup, plan, run_round
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import jit_forwarding
@@ -114,7 +114,7 @@ def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate)
             return certificate
 
         def combine(self, messages, public):
-            return weighted_sum(public.accepted, messages)
+            return messages.sum(axis=0)
 
     setup, opened = Setup(Shamir(F61, 3, 1), Sum(), PEERS, LENGTH), []
 
@@ -127,13 +127,13 @@ def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate)
     def judged(updates):
         own = fabric.Simulated(3, listen)
         state, standing = run_round(setup, own, jnp.arange(8, dtype=jnp.uint32), updates, Public.of(PEERS, LENGTH))
-        return opened.pop(), state["accepted"], standing.ok
+        return opened.pop(), state["accepted"], standing.ok, state["value"]
 
     seen = []
     for size in (5.0, 3e9):
         updates = jnp.where(jnp.arange(PEERS)[:, None] == 2, size, jnp.where(jnp.arange(LENGTH) == 0, 1.0, 0.0))
         updates = jnp.ones((PEERS, LENGTH)).at[2].set(size) if certificate.name == "signs" else updates * 0.9
-        shown, accepted, ok = judged(updates.astype(jnp.float32))
+        shown, accepted, ok, _ = judged(updates.astype(jnp.float32))
         assert bool(ok) and np.asarray(accepted).tolist() == [True, True, False, True]
         seen.append(np.asarray(shown))
     np.testing.assert_array_equal(seen[0], seen[1])
@@ -155,3 +155,55 @@ def test_the_bound_of_a_projection_is_what_the_certificate_lets_through():
         patch.setattr(sys.modules["mpcjax.rules.fltrust"], "project", projected)
         rule.combine(messages, Public.of(PEERS, length, reference=jnp.ones(length)))
     assert seen[0] >= bound / 2**bits > 2
+
+
+class PlainSum(mpcjax.Rule):
+    """The obvious rule, which does not look at who is accepted."""
+
+    name = "sum"
+    __hash__ = object.__hash__
+
+    def certificate(self, peers):
+        return Signs()
+
+    def local(self, update, peer, public):
+        return jnp.where(update < 0, -1.0, 1.0)
+
+    def combine(self, messages, public):
+        return messages.sum(axis=0)
+
+
+def test_a_rejected_message_reaches_no_rule():
+    """A peer deals 1001 where a sign is due; a rule that forgets to leave it out gets zeros."""
+
+    class Lie:
+        def arrays(self, members, round, attempt):
+            return np.zeros(1)
+
+        def hook(self, field, arrays):
+            def tamper(message, x):
+                chosen = message.kind == "peers" and message.label.startswith("message")
+                return x.at[:, 2].set(field.add(x[:, 2], 1000)) if chosen else x
+
+            return tamper
+
+    committee = mpcjax.simulate(parties=3, threshold=1, tamper=Lie())
+    result = mpcjax.aggregate(jnp.ones((PEERS, LENGTH)), PlainSum(), committee=committee)
+    assert set(result.report.excluded) == {2}
+    np.testing.assert_array_equal(np.asarray(result.value), PEERS - 1)
+
+
+@pytest.mark.parametrize("part", ["local", "finish"])
+def test_a_wrong_shape_is_refused_before_the_round(part):
+    wrong = type("Wrong", (PlainSum,), {part: lambda self, x, *rest: x[:-1], "__hash__": object.__hash__})()
+    with pytest.raises(ValueError, match=rf"'sum': {part} returned shape \(5,\), legal is \(6,\)"):
+        plan(Setup(Shamir(F61, 3, 1), wrong, PEERS, LENGTH))
+
+
+def test_fewer_fractional_bits_keep_the_range():
+    certificate = Range(1.0, 12)
+    for bits in (certificate.fraction_bits(F61, LENGTH, PEERS), 5):
+        inside, outside = (1 << bits) - 1, 1 << bits
+        messages = jnp.asarray([[inside, -outside], [outside, 0]], jnp.int32)
+        assert certificate.holds(F61, messages, bits).tolist() == [True, False]
+        assert certificate.helpers(F61, messages, bits).shape[-1] == 2 * (bits + 1)
