@@ -65,10 +65,15 @@ def size_of(params: Any) -> int:
 
 def _float_leaf(path: Any, leaf: Any, what: str) -> Any:
     dtype = getattr(leaf, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+    if dtype is None:
         raise ValueError(
-            f"{_name(path, what)} has dtype {dtype if dtype is not None else type(leaf).__name__}: legal are floating "
-            "point arrays; convert it with .astype(jnp.float32)"
+            f"{_name(path, what)} is a {type(leaf).__name__}: legal are floating point arrays; wrap the whole leaf with "
+            "jnp.asarray(..., jnp.float32)"
+        )
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(
+            f"{_name(path, what)} has dtype {dtype}: legal are floating point arrays; convert it with "
+            ".astype(jnp.float32)"
         )
     return jnp.asarray(leaf)
 
