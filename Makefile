@@ -27,7 +27,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-floor lint format bench bench-long clean
+.PHONY: help demo test test-long test-floor lint format bench bench-long bench-compare clean
 
 help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -58,6 +58,9 @@ bench: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## throughput as a table and 
 
 bench-long: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the longer grid of the same benchmarks
 	$(PY) -m benchmarks --long $(BENCH_ARGS)
+
+bench-compare: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## what got slower between the two newest results of `make bench`
+	$(PY) -m benchmarks.compare $(BENCH_ARGS)
 
 clean: ## remove the environments and caches, keep results
 	rm -rf $(VENV) $(FLOOR_VENV) .cache .hypothesis build dist
