@@ -27,7 +27,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-floor lint format bench bench-long bench-compare clean
+.PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare clean
 
 help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -52,6 +52,9 @@ lint: $(VENV)/.installed-test ## ruff (rules and format) and pyright
 format: $(VENV)/.installed-test ## let ruff fix and format what it can
 	$(PY) -m ruff check --fix $(LINTED)
 	$(PY) -m ruff format $(LINTED)
+
+notebook: $(VENV)/.installed-test ## write the notebook's other form, experiments/colab.ipynb, from experiments/colab.py
+	$(PY) -m jupytext --update --to ipynb experiments/colab.py
 
 bench: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## throughput as a table and JSON; under five minutes on 2 cores
 	$(PY) -m benchmarks $(BENCH_ARGS)

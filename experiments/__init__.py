@@ -1,2 +1,2 @@
 """Experiments on real data: ``python -m experiments.demo``, ``python -m experiments.real_run`` with ``--help`` for
-flags."""
+flags, and the notebook ``colab.ipynb``, written from ``colab.py`` by ``make notebook``."""
