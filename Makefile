@@ -16,6 +16,9 @@ DEMO_ARGS ?=
 # The oldest supported versions: what Colab's TPU runtime ships.
 FLOOR := jax==0.7.2 jaxlib==0.7.2 flax==0.11.2 optax==0.2.8 numpy==2.1.3
 
+# CrypTen names `sklearn`, which no longer installs: its other dependencies by name, then CrypTen without any.
+CRYPTEN_NEEDS := torch torchvision omegaconf onnx pandas pyyaml tensorboard future scipy scikit-learn
+
 # Fresh memory in huge pages: most of what is written once is written at a third of the cost (Linux, glibc).
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
@@ -27,7 +30,8 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare clean
+.PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare bench-peers peers-spu \
+	peers-crypten clean
 
 help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -65,8 +69,22 @@ bench-long: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the longer grid of th
 bench-compare: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## what got slower between the two newest results of `make bench`
 	$(PY) -m benchmarks.compare $(BENCH_ARGS)
 
+bench-peers: $(VENV)/.installed-bench-peers peers-spu peers-crypten ## other engines (ByzFL, SPU, MP-SPDZ, MPyC, CrypTen) on the same jobs
+	$(PY) -m benchmarks.peers $(BENCH_ARGS)
+
+# Engines that exclude our dependencies get environments of their own. One that does not install is skipped later, with a line.
+peers-spu:
+	@test -e .venv-spu/.installed || { $(PYTHON) -m venv .venv-spu \
+	  && .venv-spu/bin/python -m pip install $(PIP_FLAGS) spu && touch .venv-spu/.installed; } || echo "SPU did not install"
+
+peers-crypten:
+	@test -e .venv-crypten/.installed || { $(PYTHON) -m venv .venv-crypten \
+	  && .venv-crypten/bin/python -m pip install $(PIP_FLAGS) $(CRYPTEN_NEEDS) \
+	  && .venv-crypten/bin/python -m pip install $(PIP_FLAGS) --no-deps crypten && touch .venv-crypten/.installed; } \
+	  || echo "CrypTen did not install"
+
 clean: ## remove the environments and caches, keep results
-	rm -rf $(VENV) $(FLOOR_VENV) .cache .hypothesis build dist
+	rm -rf $(VENV) $(FLOOR_VENV) .venv-spu .venv-crypten .cache .hypothesis build dist
 	find mpcjax tests benchmarks experiments -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Only the stamps decide what is installed again: one per environment and set of extras, older than pyproject.toml

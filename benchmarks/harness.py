@@ -23,8 +23,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.rows import Row, row
+
+__all__ = ["ROOT", "Row", "addition", "machine", "peak_memory", "race", "row", "seconds"]
+
 ROOT = Path(__file__).parents[1]
-Row = dict[str, Any]
 
 
 def seconds(function: Callable[..., Any], *args: Any, repeats: int = 7, budget: float = 3.0) -> float:
@@ -57,29 +60,6 @@ def addition(nbytes: int, dtype: Any = np.uint32) -> Callable[[], jax.Array]:
     a, b = jnp.arange(length, dtype=dtype), jnp.ones(length, dtype)
     add = jax.jit(jnp.add)
     return lambda: add(a, b)
-
-
-def row(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    shape: Any = "",
-    floor: float | None = None,
-    floor_name: str = "",
-    more_is_better: bool = False,
-    **more: Any,
-) -> Row:
-    """One measured number: `value` in `unit`, beside the `floor` in the same unit that bounds it on this machine.
-
-    `ratio` says how many times worse than the floor the value is: 1.0 is as good. Set `more_is_better` for rates.
-    `shape` says of what; `more` goes into the JSON as it is.
-    """
-    result: Row = {"name": name, "shape": shape if isinstance(shape, str) else str(shape), "value": value, "unit": unit}
-    if floor is not None:
-        ratio = floor / value if more_is_better else value / floor
-        result |= {"floor": floor, "floor_name": floor_name, "ratio": ratio}
-    return result | more
 
 
 def peak_memory() -> int:
