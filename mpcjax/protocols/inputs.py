@@ -16,6 +16,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from mpcjax import _compat
 from mpcjax.checks import verdict
 from mpcjax.fields import kernels
 from mpcjax.prg import Stream
@@ -44,8 +45,11 @@ def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -
     """Which peers dealt sharings of degree t in all `blocks` (`[rows, n, L]` each): `[n] bool`, public. 2 rounds."""
     combined = _combined(rt, public, blocks, masks)
     said = rt.fabric.broadcast(combined, rt.fresh("dealing check"))
+    fine = _consistent(rt, said)
+    if _compat.is_concrete(fine) and bool(jnp.all(fine)):
+        return fine  # no dispute: where values are known, nothing more is shown
     shown = rt.fabric.evidence(combined, "dispute")
-    fine, dealt_well = _consistent(rt, said), verdict("dealing", _consistent(rt, shown))
+    dealt_well = verdict("dealing", _consistent(rt, shown))
     framed = ~fine & dealt_well  # the dealer is right: whoever said something else lied
     liars = jnp.any((said != shown) & framed[None, :, None], axis=(1, 2))
     if rt.scheme.robust:

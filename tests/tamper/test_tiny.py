@@ -15,10 +15,12 @@ from tests.tamper.programs import case
 SMALL = ("sharings", "triples", "inputs", "openings", "multiply", "beaver", "dot", "squares", "combination")
 
 
-def _none_wrong(program: Case, table: grid.Table) -> None:
+def _none_wrong(program: Case, table: grid.Table, harmless: bool = True) -> None:
+    """Honest runs are right, no other ends wrong, and some errors are caught; some are `harmless`, where there are such."""
     grid.require_honest_right(program)
     found = grid.require_none_wrong(program, table, grid.run(program, table))
-    assert found.right and found.aborted, f"{program}: {found} is no mixture of caught and harmless errors"
+    assert found.aborted, f"{program}: {found}, no error was caught"
+    assert found.right or not harmless, f"{program}: {found}, no error was harmless"
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -45,7 +47,8 @@ def test_every_error_at_a_certificate() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_every_error_at_every_element(name: str) -> None:
     program = case(name, 3, 3, 1)
-    _none_wrong(program, grid.every_element(program))
+    # one wrong element of a sharing is always caught: there is no other that it could be consistent with
+    _none_wrong(program, grid.every_element(program), harmless=name != "sharings")
 
 
 @pytest.mark.long
