@@ -33,9 +33,13 @@ Words = tuple[jax.Array, int]
 
 def total(e: int, a: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Sum of words in [0, p) over ``axes``."""
-    if len(axes) == 1 and _unrolls(a.shape, axes[0]):
+    if len(axes) != 1 or not _unrolls(a.shape, axes[0]):
+        return reduced(e, [a], axes)[0]
+
+    def cpu(a: jax.Array) -> jax.Array:
         return unrolled(e, lambda k: (_piece(a, k, axes[0]), (1 << e) - 2), a.shape[axes[0]], axes[0])
-    return reduced(e, [a], axes)[0]
+
+    return lax.platform_dependent(a, cpu=cpu, default=lambda a: reduced(e, [a], axes)[0])
 
 
 def products(e: int, a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
@@ -43,7 +47,15 @@ def products(e: int, a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
     shape = np.broadcast_shapes(a.shape, b.shape)
     length = shape[axis]
     if _unrolls(shape, axis):
-        return unrolled(e, lambda k: product(e, _piece(a, k, axis), _piece(b, k, axis)), length, axis)
+
+        def cpu(a: jax.Array, b: jax.Array) -> jax.Array:
+            return unrolled(e, lambda k: product(e, _piece(a, k, axis), _piece(b, k, axis)), length, axis)
+
+        return lax.platform_dependent(a, b, cpu=cpu, default=partial(_products, e, axis=axis, length=length))
+    return _products(e, a, b, axis=axis, length=length)
+
+
+def _products(e: int, a: jax.Array, b: jax.Array, axis: int, length: int) -> jax.Array:
     if a.shape[axis] != b.shape[axis]:  # the product must have the axis's full length, whichever operand has it
         a, b = (jnp.broadcast_to(v, v.shape[:axis] + (length,) + v.shape[axis + 1 :]) for v in (a, b))
     if axis == a.ndim - 1 and length >= _SPLIT_FROM:
