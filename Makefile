@@ -7,10 +7,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 FLOOR_VENV ?= .venv-floor
+TPU_VENV ?= .venv-tpu
 ACCELERATOR ?=# cuda or tpu, for `make bench` and `make demo` on such a machine
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+TPU_ARGS ?=
 DEMO_ARGS ?=
 
 # The oldest supported versions: what Colab's TPU runtime ships.
@@ -31,7 +33,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare bench-peers peers-spu \
-	peers-crypten clean
+	peers-crypten tpu-check clean
 
 help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -69,6 +71,9 @@ bench-long: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the longer grid of th
 bench-compare: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## what got slower between the two newest results of `make bench`
 	$(PY) -m benchmarks.compare $(BENCH_ARGS)
 
+tpu-check: $(TPU_VENV)/.installed-tpu ## compile every program of a round for TPU v5e, without one: does it fit? half an hour
+	$(TPU_VENV)/bin/python -m benchmarks.tpu_check $(TPU_ARGS)
+
 bench-peers: $(VENV)/.installed-bench-peers peers-spu peers-crypten ## other engines (ByzFL, SPU, MP-SPDZ, MPyC, CrypTen) on the same jobs
 	$(PY) -m benchmarks.peers $(BENCH_ARGS)
 
@@ -84,12 +89,12 @@ peers-crypten:
 	  || echo "CrypTen did not install"
 
 clean: ## remove the environments and caches, keep results
-	rm -rf $(VENV) $(FLOOR_VENV) .venv-spu .venv-crypten .cache .hypothesis build dist
+	rm -rf $(VENV) $(FLOOR_VENV) $(TPU_VENV) .venv-spu .venv-crypten .cache .hypothesis build dist
 	find mpcjax tests benchmarks experiments -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Only the stamps decide what is installed again: one per environment and set of extras, older than pyproject.toml
 # when it has to be repeated. An interrupted installation leaves no stamp.
-$(VENV)/.created $(FLOOR_VENV)/.created:
+$(VENV)/.created $(FLOOR_VENV)/.created $(TPU_VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "mpcjax needs Python >= 3.11, and '$(PYTHON)' is not one; try: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(@D)
@@ -103,4 +108,9 @@ $(VENV)/.installed-%: pyproject.toml | $(VENV)/.created
 $(FLOOR_VENV)/.installed-floor: pyproject.toml Makefile | $(FLOOR_VENV)/.created
 	@echo "Installing the oldest supported versions into $(FLOOR_VENV) (a minute or two, only once)"
 	@$(FLOOR_VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[test]' $(FLOOR)
+	@touch $@
+
+$(TPU_VENV)/.installed-tpu: pyproject.toml | $(TPU_VENV)/.created
+	@echo "Installing mpcjax and the TPU compiler into $(TPU_VENV) (a minute or two, only once)"
+	@$(TPU_VENV)/bin/python -m pip install $(PIP_FLAGS) -e '.[bench,tpu]'
 	@touch $@

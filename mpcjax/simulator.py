@@ -154,28 +154,38 @@ def compiled(setup: Setup, tamper: Any) -> dict[str, Any]:
         def run(seed: Any, arrays: Any, stock: Any, state: State, standing: Standing) -> Any:
             return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
 
-        return jit_forwarding(run)
+        return Forwarding(run)
 
     return {
-        "offline": jax.jit(lambda seed, arrays: run_offline(setup, fabric(arrays), seed)),
+        "offline": Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed)),
         **{name: phase(name) for name in PHASES},
     }
 
 
-def jit_forwarding(function: Callable[..., Any]) -> Callable[..., Any]:
+class Forwarding:
     """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases."""
-    known: dict[str, Any] = {}
 
-    @jax.jit
-    def compute(*args: Any) -> list[Any]:
-        places = {id(leaf): k for k, leaf in enumerate(jax.tree_util.tree_leaves(args))}
-        leaves, known["structure"] = jax.tree_util.tree_flatten(function(*args))
-        known["places"] = [places.get(id(leaf)) for leaf in leaves]
-        return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
+    def __init__(self, function: Callable[..., Any]):
+        self._known: dict[str, Any] = {}
+        known = self._known
 
-    def call(*args: Any) -> Any:
-        fresh, given = iter(compute(*args)), jax.tree_util.tree_leaves(args)
-        leaves = [next(fresh) if place is None else given[place] for place in known["places"]]
-        return jax.tree_util.tree_unflatten(known["structure"], leaves)
+        def compute(*args: Any) -> list[Any]:
+            places = {id(leaf): k for k, leaf in enumerate(jax.tree_util.tree_leaves(args))}
+            leaves, known["structure"] = jax.tree_util.tree_flatten(function(*args))
+            known["places"] = [places.get(id(leaf)) for leaf in leaves]
+            return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
 
-    return call
+        self._compute = jax.jit(compute)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._joined(self._compute(*args), args)
+
+    def trace(self, *args: Any) -> tuple[Any, Any]:
+        """For abstract arguments: the traced program, to be lowered for any device, and what a call returns, abstractly."""
+        traced = self._compute.trace(*args)
+        return traced, self._joined(traced.out_info, args)
+
+    def _joined(self, fresh: list[Any], args: tuple[Any, ...]) -> Any:
+        rest, given = iter(fresh), jax.tree_util.tree_leaves(args)
+        leaves = [next(rest) if place is None else given[place] for place in self._known["places"]]
+        return jax.tree_util.tree_unflatten(self._known["structure"], leaves)

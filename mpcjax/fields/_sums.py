@@ -13,6 +13,7 @@ Two forms, after what XLA's CPU compiler does with them:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -32,9 +33,13 @@ Words = tuple[jax.Array, int]
 
 def total(e: int, a: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Sum of words in [0, p) over ``axes``."""
-    if len(axes) == 1 and _unrolls(a.shape, axes[0]):
+    if len(axes) != 1 or not _unrolls(a.shape, axes[0]):
+        return reduced(e, [a], axes)[0]
+
+    def cpu(a: jax.Array) -> jax.Array:
         return unrolled(e, lambda k: (_piece(a, k, axes[0]), (1 << e) - 2), a.shape[axes[0]], axes[0])
-    return reduced(e, [a], axes)[0]
+
+    return lax.platform_dependent(a, cpu=cpu, default=lambda a: reduced(e, [a], axes)[0])
 
 
 def products(e: int, a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
@@ -42,7 +47,15 @@ def products(e: int, a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
     shape = np.broadcast_shapes(a.shape, b.shape)
     length = shape[axis]
     if _unrolls(shape, axis):
-        return unrolled(e, lambda k: product(e, _piece(a, k, axis), _piece(b, k, axis)), length, axis)
+
+        def cpu(a: jax.Array, b: jax.Array) -> jax.Array:
+            return unrolled(e, lambda k: product(e, _piece(a, k, axis), _piece(b, k, axis)), length, axis)
+
+        return lax.platform_dependent(a, b, cpu=cpu, default=partial(_products, e, axis=axis, length=length))
+    return _products(e, a, b, axis=axis, length=length)
+
+
+def _products(e: int, a: jax.Array, b: jax.Array, axis: int, length: int) -> jax.Array:
     if a.shape[axis] != b.shape[axis]:  # the product must have the axis's full length, whichever operand has it
         a, b = (jnp.broadcast_to(v, v.shape[:axis] + (length,) + v.shape[axis + 1 :]) for v in (a, b))
     if axis == a.ndim - 1 and length >= _SPLIT_FROM:
@@ -91,15 +104,22 @@ def _long_rows(e: int, terms: Callable[[slice], Sequence[jax.Array]], length: in
 def reduced(e: int, words: Sequence[jax.Array], axes: tuple[int, ...]) -> list[jax.Array]:
     """Sum mod p over ``axes`` of each array of words (any value of their type), of up to 2**32 terms."""
     parts = [half for w in words for half in halves(w.astype(U64))]
-    if jax.default_backend() == "cpu":
-        zeros = (np.uint64(0),) * len(parts)
-        sums = lax.reduce(tuple(parts), zeros, lambda x, y: tuple(i + j for i, j in zip(x, y, strict=True)), axes)
-    else:  # other compilers fuse sibling reductions by themselves
-        sums = [jnp.sum(part, axes, dtype=U64) for part in parts]
+    # by the platform that the program is lowered for, not the one that it is traced on
+    sums = lax.platform_dependent(parts, cpu=partial(_together, axes), default=partial(_apart, axes))
     limit = (1 << 64) - 1
     low = [finish(e, s, limit) for s in sums[0::2]]
     high = [finish(e, s, limit) for s in sums[1::2]]
     return [add(e, lo, rotate(e, hi, 32)) for lo, hi in zip(low, high, strict=True)]
+
+
+def _together(axes: tuple[int, ...], parts: Sequence[jax.Array]) -> list[jax.Array]:
+    zeros = (np.uint64(0),) * len(parts)
+    return list(lax.reduce(tuple(parts), zeros, lambda x, y: tuple(i + j for i, j in zip(x, y, strict=True)), axes))
+
+
+def _apart(axes: tuple[int, ...], parts: Sequence[jax.Array]) -> list[jax.Array]:
+    """Other compilers fuse sibling reductions by themselves."""
+    return [jnp.sum(part, axes, dtype=U64) for part in parts]
 
 
 def _piece(a: jax.Array, k: int, axis: int) -> jax.Array:

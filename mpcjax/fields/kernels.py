@@ -78,26 +78,49 @@ def _weighted_squares(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 3), inline=True)
 def _fold_groups(field: Field, x: jax.Array, v: jax.Array, width: int) -> jax.Array:
-    blocks = _blocks(x, width)
-    result = blocks[-1]
-    for block in reversed(blocks[:-1]):
-        result = field.add(field.mul(result, v), block)
-    return result
+    def fold(x: jax.Array, v: jax.Array) -> jax.Array:
+        blocks = _blocks(x, width)
+        result = blocks[-1]
+        for block in reversed(blocks[:-1]):
+            result = field.add(field.mul(result, v), block)
+        return result
+
+    return _party_by_party(fold, x, v)
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
 def _cross_terms(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
-    e, blocks = field.exponent, _blocks(x, 4)
-    w = jnp.broadcast_to(w, w.shape[:-1] + x.shape[-1:])
+    e = field.exponent
 
-    def terms(s: slice) -> list[jax.Array]:
-        x0, x1, x2, x3 = (block[..., s] for block in blocks)
-        w0, w1, w2 = (_words.loose(e, block, w[..., s]) for block in (x0, x1, x2))
-        pairs = [[(w0, x1)], [(w0, x2)], [(w0, x3), (w1, x2)], [(w1, x3)], [(w2, x3)]]
-        # two products fit one word: at most 2 (3p + 2**34) < 2**64 for e = 61, 4 p**2 < 2**64 for e = 31
-        return [functools.reduce(jnp.add, [_words.product(e, a, b)[0] for a, b in pair]) for pair in pairs]
+    def sums(x: jax.Array, w: jax.Array) -> jax.Array:
+        blocks = _blocks(x, 4)
+        w = jnp.broadcast_to(w, w.shape[:-1] + x.shape[-1:])
 
-    return field.double(jnp.stack(_sums.rows(e, terms, x.shape[-1]), -1))
+        def terms(s: slice) -> list[jax.Array]:
+            x0, x1, x2, x3 = (block[..., s] for block in blocks)
+            w0, w1, w2 = (_words.loose(e, block, w[..., s]) for block in (x0, x1, x2))
+            pairs = [[(w0, x1)], [(w0, x2)], [(w0, x3), (w1, x2)], [(w1, x3)], [(w2, x3)]]
+            # two products fit one word: at most 2 (3p + 2**34) < 2**64 for e = 61, 4 p**2 < 2**64 for e = 31
+            return [functools.reduce(jnp.add, [_words.product(e, a, b)[0] for a, b in pair]) for pair in pairs]
+
+        return field.double(jnp.stack(_sums.rows(e, terms, x.shape[-1]), -1))
+
+    return _party_by_party(sums, x, w)
+
+
+def _party_by_party(function: Callable[..., jax.Array], x: jax.Array, y: jax.Array) -> jax.Array:
+    """``function(x, y)``; on a TPU in a loop over the leading axis of x [..., n, d], if y has at most its last axis.
+
+    Blocks of rows begin in the middle of a TPU's tiles of eight, so each is copied out: as much memory again as all
+    shares. In the loop it is that of one party's.
+    """
+    if x.ndim < 3 or y.ndim > 1:
+        return function(x, y)
+
+    def looped(x: jax.Array, y: jax.Array) -> jax.Array:
+        return jax.lax.map(lambda part: function(part, y), x)
+
+    return jax.lax.platform_dependent(x, y, tpu=looped, default=function)
 
 
 def _blocks(x: jax.Array, width: int) -> list[jax.Array]:

@@ -6,10 +6,12 @@ import math
 import re
 from functools import cache
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mpcjax.certificates import Norm
+from mpcjax.certificates.norm import _project_bytes, _project_floats
 from mpcjax.fields import F31, F61, Field
 from tests.certificates._judge import Judge
 
@@ -129,3 +131,14 @@ def test_projections_are_half_zeros_and_balanced() -> None:
     assert agreed.shape == (Norm(1.0, PEERS).rows, 4000)
     shares = [np.mean(agreed == value) for value in (-1, 0, 1)]
     assert np.allclose(shares, [0.25, 0.5, 0.25], atol=5 * 0.5 / math.sqrt(agreed.size))
+
+
+def test_projections_by_bytes_are_those_by_floats() -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(-1, 2, (7, 3000)).astype(np.int8)
+    message = rng.integers(-(1 << 27), 1 << 27, (3, 3000))
+    message[0, :4] = [0x7F7F7F7F, -0x7F7F7F7F, 128, -129]
+    given = jnp.asarray(matrix), jnp.asarray(message.astype(np.int32))
+    expected = message @ matrix.T.astype(np.int64)
+    for form in (_project_bytes, _project_floats):
+        np.testing.assert_array_equal(form(*given), expected)

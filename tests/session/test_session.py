@@ -19,7 +19,7 @@ from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
 from mpcjax.session import Setup, plan, run_round
 from mpcjax.sharing import Shamir
-from mpcjax.simulator import jit_forwarding
+from mpcjax.simulator import Forwarding
 
 PEERS, LENGTH = 4, 6
 
@@ -61,7 +61,7 @@ def test_the_same_bits_on_both_fabrics(rule):
 
 
 def test_unchanged_arrays_are_handed_on():
-    @jit_forwarding
+    @Forwarding
     def phase(state):
         return {"same": state["x"], "new": state["x"] + 1}
 

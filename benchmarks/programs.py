@@ -1,0 +1,75 @@
+"""The programs of a round, compiled for a device that need not be there: shapes stand for arrays.
+
+They are the very programs that `mpcjax.aggregate` runs (`simulator.compiled`), walked in its order, each given the shapes
+that the ones before it return.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mpcjax import simulator
+from mpcjax.rules import Public
+from mpcjax.session import PHASES, Setup
+
+NAMES = ("offline", *PHASES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """One program of a round: `traced.lower().compile()` compiles it for the device of its arguments' sharding.
+
+    `alive`: bytes of all arrays that the round holds while it runs, its arguments among them.
+    """
+
+    name: str
+    traced: Any
+    alive: int
+
+
+def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
+    """Every phase of a round in turn, those that an honest round skips too; needs the scope of `_compat.x64`."""
+    compiled, given = simulator.compiled(setup, None), abstract_arguments(setup, sharding)
+    place = _placer(sharding)
+    seed, updates, public = given
+    traced, results = compiled["offline"].trace(seed, ())
+    yield Program("offline", traced, nbytes(given))
+    stocks, standing = place(results)
+    state: Any = {"updates": updates, "public": public}
+    for name, stock in zip(PHASES, stocks, strict=True):
+        traced, results = compiled[name].trace(seed, (), stock, state, standing)
+        yield Program(name, traced, nbytes((given, stocks, state, standing)))
+        state, standing = place(results)
+
+
+def abstract_arguments(setup: Setup, sharding: Any = None) -> tuple[Any, Any, Public]:
+    """Shapes of the seed, the updates and what is public."""
+
+    def shape(dims: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(dims, dtype, sharding=sharding)
+
+    vector = shape((setup.length,), jnp.float32)
+    reference = vector if "reference" in setup.rule.needs else None
+    public = Public(shape((setup.peers,), jnp.float32), shape((setup.peers,), jnp.bool_), vector, reference)
+    return shape((8,), jnp.uint32), shape((setup.peers, setup.length), jnp.float32), public
+
+
+def nbytes(tree: Any) -> int:
+    """Bytes of the distinct arrays in a tree of shapes."""
+    leaves = {id(leaf): leaf for leaf in jax.tree_util.tree_leaves(tree)}
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves.values())
+
+
+def _placer(sharding: Any) -> Callable[[Any], Any]:
+    """Results of a program as arguments of the next; what is passed on unchanged stays the same object."""
+
+    def place(leaf: Any) -> Any:
+        placed = isinstance(leaf, jax.ShapeDtypeStruct) and leaf.sharding is sharding
+        return leaf if placed else jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return lambda tree: jax.tree_util.tree_map(place, tree)
