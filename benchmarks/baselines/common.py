@@ -51,7 +51,8 @@ class Engine:
             "transport": self.transport,
         }
         shape = f"n={n:,} d={d:,} m={m}"
-        return row(job, value, unit, shape=shape, **(said | {"parties": m, "n": n, "d": d, "m": m} | more))
+        said |= {"parties": m, "n": n, "d": d, "m": m} | more
+        return row(job, value, unit, shape=shape, **said)
 
     def missing(self) -> str | None:
         """The line that is printed instead of rows when the engine is not installed."""
