@@ -44,9 +44,15 @@ class Engine:
 
         `more` goes into the row, also in place of what the engine says.
         """
-        said = {"engine": self.name, "security": self.security, "field": self.field, "transport": self.transport}
+        said: dict[str, Any] = {
+            "engine": self.name,
+            "security": self.security,
+            "field": self.field,
+            "transport": self.transport,
+        }
         shape = f"n={n:,} d={d:,} m={m}"
-        return row(job, value, unit, shape=shape, **(said | dict(parties=m, n=n, d=d, m=m) | more))
+        said |= {"parties": m, "n": n, "d": d, "m": m} | more
+        return row(job, value, unit, shape=shape, **said)
 
     def missing(self) -> str | None:
         """The line that is printed instead of rows when the engine is not installed."""

@@ -6,6 +6,7 @@ that no longer exists; nothing measured here uses either, so an empty module sta
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 import types
@@ -43,7 +44,7 @@ def _jobs() -> list[tuple[str, int, int, Callable[[Any], Any]]]:
 
 def _by_parties(m: int, repeats: int) -> list[common.Row]:
     """All jobs by `m` processes; the slowest party's time counts."""
-    from crypten import mpc  # pyright: ignore[reportMissingImports]
+    mpc: Any = importlib.import_module("crypten.mpc")
 
     jobs = _jobs()
     answers: Any = mpc.run_multiprocess(world_size=m)(lambda: [_timed(n, d, call, repeats) for _, n, d, call in jobs])()
@@ -55,13 +56,12 @@ def _by_parties(m: int, repeats: int) -> list[common.Row]:
 
 def _timed(n: int, d: int, call: Callable[[Any], Any], repeats: int) -> float:
     """Median seconds of sharing, computing and opening, in one party."""
-    import crypten  # pyright: ignore[reportMissingImports]
-    import torch  # pyright: ignore[reportMissingImports]
-    from crypten import communicator  # pyright: ignore[reportMissingImports]
+    crypten: Any = importlib.import_module("crypten")
+    torch: Any = importlib.import_module("torch")
 
     x, times = torch.randn(n, d), []
     for _ in range(repeats + 1):
-        communicator.get().barrier()
+        crypten.communicator.get().barrier()
         start = time.perf_counter()
         call(crypten.cryptensor(x, src=0)).get_plain_text()
         times.append(time.perf_counter() - start)

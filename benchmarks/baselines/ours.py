@@ -57,7 +57,7 @@ def _circuit(job: str, n: int, d: int, m: int, repeats: int) -> list[common.Row]
     chosen = circuits.Job(job, job, program, inputs, d if n == 1 else n, shape)
     times = sorted(circuits.measured(chosen, circuits.scheme_of(m), repeats)[1:], key=sum)
     offline, online = times[len(times) // 2]
-    more = dict(threshold=(m - 1) // 2, offline=offline, online=online)
+    more: dict[str, Any] = dict(threshold=(m - 1) // 2, offline=offline, online=online)
     return [ENGINE.row(job, offline + online, n=n, d=d, m=m, **more)]
 
 

@@ -6,6 +6,7 @@ SPU wants JAX and NumPy of its own (older ones), and so an environment of its ow
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,8 +50,8 @@ def _row(job: str, taken: float, n: int, d: int, **more: Any) -> common.Row:
 
 def _timer(repeats: int) -> Callable[..., float]:
     """`time_of(function, *inputs)`: seconds of a run, without the tracing and compilation that `sim_jax` repeats."""
-    import spu  # pyright: ignore[reportMissingImports]
-    from spu.utils import simulation  # pyright: ignore[reportMissingImports]
+    spu: Any = importlib.import_module("spu")
+    simulation: Any = importlib.import_module("spu.utils.simulation")
 
     class Timed(simulation.Simulator):
         taken = 0.0
