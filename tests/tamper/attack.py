@@ -85,14 +85,15 @@ def switched_off(off: Mapping[str, Any]) -> Iterator[None]:
         checks.CATALOGUE[name]
         return ok | off[name] if name in off else ok
 
-    patched = [module for module in _modules() if getattr(module, "verdict", None) is checks.verdict]
+    honest = checks.verdict  # `checks` is among the patched
+    patched = [module for module in _modules() if getattr(module, "verdict", None) is honest]
     for module in patched:
         module.verdict = verdict  # type: ignore[attr-defined]
     try:
         yield
     finally:
         for module in patched:
-            module.verdict = checks.verdict  # type: ignore[attr-defined]
+            module.verdict = honest  # type: ignore[attr-defined]
 
 
 def _modules() -> list[Any]:

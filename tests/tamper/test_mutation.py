@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mpcjax import checks, runtime
 from mpcjax.checks import CATALOGUE
 from tests.tamper import grid
-from tests.tamper.attack import only
+from tests.tamper.attack import only, switched_off
 from tests.tamper.guards import GUARDS, NOTHING_OFF
 from tests.tamper.programs import case
 
@@ -23,6 +24,14 @@ def test_the_guarding_tests_exist(name: str) -> None:
     for test in GUARDS[name].tests:
         file, function = test.split("::")
         assert f"\ndef {function}(" in (Path(__file__).parent / file).read_text()
+
+
+def test_switched_off_is_switched_on_again() -> None:
+    """What a test switches off would stay off for every later test of the process."""
+    honest = checks.verdict
+    with switched_off({"king": True}):
+        assert checks.verdict is not honest and runtime.verdict("king", False)
+    assert checks.verdict is honest and runtime.verdict is honest and not runtime.verdict("king", False)
 
 
 @pytest.mark.parametrize("name", GUARDS)
