@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax import simulator
+from mpcjax.phases import PHASES, Setup, starting
 from mpcjax.rules import Public
-from mpcjax.session import PHASES, Setup
 
 NAMES = ("offline", *PHASES)
 
@@ -33,17 +33,22 @@ class Program:
 
 
 def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
-    """Every phase of a round in turn, those that an honest round skips too; needs the scope of `_compat.x64`."""
-    compiled, given = simulator.compiled(setup, None), abstract_arguments(setup, sharding)
+    """Every phase of a round in turn, those that an honest round skips too; needs the scope of `_compat.x64`.
+
+    Of a round in groups: those of one group, with the updates of all beside it, and with the material of all phases.
+    """
+    beside = nbytes(abstract_arguments(setup)) if setup.groups > 1 else 0
+    setup = setup.part if setup.groups > 1 else setup
+    compiled, given = simulator.compiled(setup, tamper=None), abstract_arguments(setup, sharding)
     place = _placer(sharding)
     seed, updates, public = given
     traced, results = compiled["offline"].trace(seed, ())
-    yield Program("offline", traced, nbytes(given))
+    yield Program("offline", traced, beside + nbytes(given))
     stocks, standing = place(results)
-    state: Any = {"updates": updates, "public": public}
+    state: Any = starting(updates, public, place(jax.ShapeDtypeStruct((), jnp.int32)))
     for name, stock in zip(PHASES, stocks, strict=True):
         traced, results = compiled[name].trace(seed, (), stock, state, standing)
-        yield Program(name, traced, nbytes((given, stocks, state, standing)))
+        yield Program(name, traced, beside + nbytes((given, stocks, state, standing)))
         state, standing = place(results)
 
 

@@ -35,8 +35,8 @@ import mpcjax
 from benchmarks import harness
 from benchmarks.programs import NAMES, Program, programs
 from mpcjax._compat import x64
+from mpcjax.api import setup_of
 from mpcjax.rules import RULES, resolve
-from mpcjax.session import Setup
 
 RESULTS = Path(__file__).parent / "results" / "tpu_check"  # not among the results that `compare` looks for
 MEMORY = 16e9  # bytes of a v5e chip
@@ -126,7 +126,7 @@ def tpu_sharding() -> Any:
 def verdicts(options: argparse.Namespace, sharding: Any, console: Console) -> Iterator[Verdict]:
     for rule in options.rules:
         committee = mpcjax.simulate(parties=options.parties, threshold=options.threshold)
-        for program in programs(Setup(committee.scheme, resolve(rule), options.peers, options.length), sharding):
+        for program in programs(setup_of(resolve(rule), committee, options.peers, options.length), sharding):
             if program.name in options.programs:
                 console.print(f"compiling {rule}, {program.name} ...", style="dim")
                 verdict = judge(rule, program)

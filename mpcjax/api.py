@@ -14,10 +14,11 @@ from mpcjax import _compat, simulator
 from mpcjax._trees import first_not_finite, size_of, stack_rows, vector_like
 from mpcjax.fields import EXPONENTS, Field
 from mpcjax.offline import Demand
+from mpcjax.phases import Setup
 from mpcjax.report import Cost, Happened, Report
 from mpcjax.rules import Public, Rule, resolve
 from mpcjax.rules.mean import WEIGHT_BITS
-from mpcjax.session import Setup, plan
+from mpcjax.session import plan
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import Committee
 
@@ -32,7 +33,13 @@ class Result:
 
 
 def simulate(
-    parties: int, threshold: int | None = None, *, field: int = 61, tamper: Any = None, attempts: int = 5
+    parties: int,
+    threshold: int | None = None,
+    *,
+    field: int = 61,
+    tamper: Any = None,
+    attempts: int = 5,
+    group: int | None = None,
 ) -> Committee:
     """A committee whose parties all live in this process.
 
@@ -48,6 +55,8 @@ def simulate(
         tamper: an adversary for tests and demonstrations, see `mpcjax.attacks.Cheat`.
         attempts: committees tried before `aggregate` gives up with `Abort`. A round disturbed at its opening and repeated
             shows another output of the same honest updates to whoever disturbed it; 1 never repeats.
+        group: peers that an additive rule (`Rule.additive`) handles at a time outside of `jit`: memory follows them, rounds
+            follow the number of groups, the value stays the same. By default as many as make a gigabyte of shares.
 
     Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
     most 2^-40 per check.
@@ -62,7 +71,11 @@ def simulate(
     if attempts < 1:
         raise ValueError(f"attempts={attempts}: at least one committee must be tried")
     chosen = (parties - 1) // 2 if threshold is None else threshold
-    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts)
+    if group is not None and (not isinstance(group, (int, np.integer)) or group < 1):
+        raise ValueError(
+            f"group={group!r}: legal are whole numbers from 1, the peers handled at a time; or leave it out"
+        )
+    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group)
 
 
 @_compat.x64_scope
@@ -107,10 +120,11 @@ def aggregate(
     """
     rule = resolve(rule)
     matrix, unravel = stack_rows(updates)
-    setup = _setup(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
+    setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
     public = _public(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
     key, round = _key(key, inside), _round(round)
+    setup = dataclasses.replace(setup, groups=1) if inside else setup
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
     return Result(unravel(outcome.state["value"]), _report(setup, outcome))
@@ -120,7 +134,7 @@ def aggregate(
 def estimate(
     rule: Rule | str, params: Any, *, peers: int, committee: Committee, fraction_bits: int | None = None
 ) -> Cost:
-    """Exact communication, material and leakage of a round, without running it.
+    """Exact communication, material and leakage of a round outside of `jit`, without running it.
 
     Args:
         rule: a rule or its name.
@@ -129,10 +143,11 @@ def estimate(
         committee: from `mpcjax.simulate`.
     """
     length = int(params) if isinstance(params, (int, np.integer)) else size_of(params)
-    return _cost(_setup(resolve(rule), committee, peers, length, fraction_bits))
+    return _cost(setup_of(resolve(rule), committee, peers, length, fraction_bits))
 
 
-def _setup(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None) -> Setup:
+def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None = None) -> Setup:
+    """What is static about a round outside of `jit`; `ValueError` where it cannot be."""
     if not isinstance(committee, Committee):
         raise ValueError(f"committee={committee!r}: make one with mpcjax.simulate(parties=5, threshold=2)")
     if peers < 3:
@@ -144,7 +159,8 @@ def _setup(rule: Rule, committee: Committee, peers: int, length: int, fraction_b
         )
     if length < 1:
         raise ValueError("an update has no parameters: give leaves of shape [peers, ...] with at least one element")
-    setup = Setup(committee.scheme, rule, peers, length, fraction_bits)
+    groups = committee.groups(peers, length) if rule.additive else 1
+    setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups)
     _ = setup.bits  # refuse here what the field has no room for
     return setup
 

@@ -6,9 +6,11 @@ This protects nobody from the owner of the process: it computes what the parties
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -20,9 +22,13 @@ from mpcjax import prg
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
+from mpcjax.grouping import in_groups
+from mpcjax.phases import ALL, Setup, State, starting
 from mpcjax.rules import Public
-from mpcjax.session import PHASES, Setup, Standing, State, plan, run_offline, run_phase, run_round
+from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
+
+GROUP_BYTES = 1_000_000_000
 
 
 class Committee:
@@ -32,8 +38,8 @@ class Committee:
     aborted, with the name of the failed check.
     """
 
-    def __init__(self, scheme: Shamir, tamper: Any = None, attempts: int = 5):
-        self.scheme, self.tamper, self.attempts = scheme, tamper, attempts
+    def __init__(self, scheme: Shamir, tamper: Any = None, attempts: int = 5, group: int | None = None):
+        self.scheme, self.tamper, self.attempts, self.group = scheme, tamper, attempts, group
         self.caught: set[int] = set()
         self.history: list[tuple[tuple[int, ...], str]] = []
 
@@ -48,6 +54,11 @@ class Committee:
     @property
     def field(self) -> Field:
         return self.scheme.field
+
+    def groups(self, peers: int, length: int) -> int:
+        """In how many groups an additive rule handles its peers: few enough at a time for `GROUP_BYTES` of shares."""
+        fit = GROUP_BYTES // (self.parties * length * self.field.nbytes)
+        return -(-peers // max(1, min(self.group or fit, peers)))
 
     def __repr__(self) -> str:
         mode = "robust" if self.scheme.robust else "with abort"
@@ -118,9 +129,21 @@ def _attempt(
     updates: Any,
     public: Public,
 ) -> Outcome:
-    programs = compiled(setup, committee.tamper)
     arrays = () if committee.tamper is None else committee.tamper.arrays(members, round, attempt)
     seconds: dict[str, float] = {}
+    walk = partial(_walk, arrays, seconds)
+    if setup.groups > 1:
+        state, standing = in_groups(setup, partial(compiled, tamper=committee.tamper), walk, seed, updates, public)
+    else:
+        state, standing = walk(compiled(setup, tamper=committee.tamper), seed, starting(updates, public))
+    return Outcome(state, standing, seconds=tuple(seconds.items()))
+
+
+def _walk(
+    arrays: Any, seconds: dict[str, float], programs: dict[str, Any], seed: Any, state: State
+) -> tuple[State, Standing]:
+    """One program after the other, until a check fails. Adds to `seconds`."""
+    _begin(programs, seed, arrays, state)
 
     def timed(name: str, *args: Any) -> Any:
         start = time.perf_counter()
@@ -129,8 +152,7 @@ def _attempt(
         return result
 
     stocks, standing = timed("offline", seed, arrays)
-    state: State = {"updates": updates, "public": public}
-    for name, stock in zip(PHASES, stocks, strict=True):
+    for name, stock in zip([name for name in programs if name != "offline"], stocks, strict=True):
         if not bool(standing.ok):
             break  # what is opened later would rest on something unverified
         if name == "exclude" and bool(jnp.all(state["well"])):
@@ -138,14 +160,25 @@ def _attempt(
         if name == "reject" and bool(jnp.all(state["public"].accepted)):
             continue
         state, standing = timed(name, seed, arrays, stock, state, standing)
-    return Outcome(state, standing, seconds=tuple(seconds.items()))
+    return state, standing
+
+
+def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State) -> None:
+    """On the first walk: trace all programs, and compile them side by side in the background."""
+    if programs["offline"].begun:
+        return
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    stocks, standing = programs["offline"].begin(pool, seed, arrays)
+    for name, stock in zip([name for name in programs if name != "offline"], stocks, strict=True):
+        state, standing = programs[name].begin(pool, seed, arrays, stock, state, standing)
+    pool.shutdown(wait=False)
 
 
 @lru_cache(maxsize=64)
-def compiled(setup: Setup, tamper: Any) -> dict[str, Any]:
-    """The jitted phases of a setup; shapes are static, so each compiles once."""
+def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict[str, Any]:
+    """The jitted phases `names` of a setup, and the program for their material; shapes are static: each compiles once."""
     parties, field = setup.scheme.parties, setup.scheme.field
-    plan(setup)
+    plan(setup, names)
 
     def fabric(arrays: Any) -> Simulated:
         return Simulated(parties, None if tamper is None else tamper.hook(field, arrays))
@@ -157,8 +190,8 @@ def compiled(setup: Setup, tamper: Any) -> dict[str, Any]:
         return Forwarding(run)
 
     return {
-        "offline": Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed)),
-        **{name: phase(name) for name in PHASES},
+        "offline": Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names)),
+        **{name: phase(name) for name in names},
     }
 
 
@@ -176,8 +209,21 @@ class Forwarding:
             return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
 
         self._compute = jax.jit(compute)
+        self._compilation: Future[Any] | None = None
+
+    @property
+    def begun(self) -> bool:
+        return self._compilation is not None
+
+    def begin(self, pool: Executor, *args: Any) -> Any:
+        """Compile for arrays of these shapes in `pool`; the first call waits for it. Returns the shapes of its results."""
+        traced, results = self.trace(*jax.tree_util.tree_map(_shape_of, args))
+        self._compilation = pool.submit(traced.lower().compile)  # `jit` finds it when it is called
+        return results
 
     def __call__(self, *args: Any) -> Any:
+        if self._compilation is not None:
+            self._compilation.result()
         return self._joined(self._compute(*args), args)
 
     def trace(self, *args: Any) -> tuple[Any, Any]:
@@ -189,3 +235,7 @@ class Forwarding:
         rest, given = iter(fresh), jax.tree_util.tree_leaves(args)
         leaves = [next(rest) if place is None else given[place] for place in self._known["places"]]
         return jax.tree_util.tree_unflatten(self._known["structure"], leaves)
+
+
+def _shape_of(x: Any) -> jax.ShapeDtypeStruct:
+    return x if isinstance(x, jax.ShapeDtypeStruct) else jax.ShapeDtypeStruct(x.shape, x.dtype)

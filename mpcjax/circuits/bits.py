@@ -100,37 +100,34 @@ def short_mask(rt: Runtime, shape: tuple[int, ...], width: int) -> Mask:
 
 
 class Chain(NamedTuple):
-    """Positions of a borrow chain, lowest first: position i generates u_i v_i and propagates a_i + b_i v_i.
+    """Positions of a borrow chain, lowest first: shares `v [rows, ..., n]` and public booleans `c [..., n]`.
 
-    `v [rows, ..., n]` are shared bits; `u`, `a`, `b [..., n]` are public.
+    Where c is 1 a position generates nothing and propagates v; where c is 0 it generates v and propagates 1 - v.
     """
 
     v: Any
-    u: Any
-    a: Any
-    b: Any
+    c: Any
 
     def generates(self, field: Field) -> Any:
-        return field.mul(self.u, self.v)
+        return jnp.where(self.c, field.zeros(()), self.v)
 
     def propagates(self, field: Field) -> Any:
-        return field.add(self.a, field.mul(self.b, self.v))
+        return jnp.where(self.c, self.v, field.sub(1, self.v))
 
 
 def subtraction(field: Field, c: Any, r: Any) -> Chain:
     """The chain of c - r for public bits `c [..., n]` and shared bits `r [rows, ..., n]`: c_i < r_i, c_i = r_i."""
-    zero = field.sub(1, c)
-    return Chain(r, zero, zero, field.sub(field.double(c), 1))
+    return Chain(r, c != 0)
 
 
 def pair_up(field: Field, high: Chain, low: Chain, product: Any) -> tuple[Any, Any]:
-    """(G, P) of two positions each, linear in their bits and the `product` of these."""
-    g = field.add(
-        high.generates(field), field.mul(low.u, field.add(field.mul(high.a, low.v), field.mul(high.b, product)))
-    )
-    p = field.mul(high.a, low.propagates(field))
-    p = field.add(p, field.mul(high.b, field.add(field.mul(low.a, high.v), field.mul(low.b, product))))
-    return g, p
+    """(G, P) of two positions each, linear in their v and the `product` of these. Public bits choose, nothing is scaled."""
+    below = field.sub(low.v, product)  # (1 - high.v) low.v
+    reach = jnp.where(low.c, field.zeros(()), jnp.where(high.c, product, below))
+    g = field.add(high.generates(field), reach)
+    over = jnp.where(low.c, product, field.sub(high.v, product))
+    under = jnp.where(low.c, below, field.sub(field.sub(1, high.v), below))
+    return g, jnp.where(high.c, over, under)
 
 
 def at(chain: Chain, where: Any) -> Chain:

@@ -31,7 +31,7 @@ def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | N
 
     x < 0 iff y = 2x mod p is odd. With c = y + r opened, the lowest bit of y is c_0 xor r_0 xor [c < r], as p is odd.
     The exclusive or is no extra level: r_0 xor w = r_0 + (1 - 2 r_0) w, and 1 - 2 r_0 joins the chain of [c < r] on
-    top, as a position that generates nothing and propagates 1 - 2 r_0.
+    top, as a position that generates nothing and propagates it.
 
     Cost: ceil(log2 (e + 1)) levels; for e = 61, 1 opening, 6 levels, 86 products, 61 bits; for e = 31, 5, 42, 31.
     Revealed: nothing, c is uniform. Guarantee: exact. Source: Nishide, Ohta 2007; Reistad, Toft 2007.
@@ -43,9 +43,11 @@ def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | N
     c = open_many(rt, field.add(field.double(x), mask.value), "compare")
     digits, lowest = public_bits(field, c, field.exponent), mask.bits[..., :1]
     chain = subtraction(field, digits, mask.bits)
-    top = [field.asarray(k) + field.zeros(lowest.shape[1:]) for k in (0, 1, -2)]
-    parts = zip(chain, (lowest, *top), strict=True)
-    flipped, _ = fold(rt, [Chain(*(jnp.concatenate(both, axis=-1) for both in parts))], [False])[0]
+    flip = field.sub(1, field.double(lowest))
+    top = Chain(flip, jnp.ones(flip.shape[1:], bool))
+    flipped, _ = fold(rt, [Chain(*(jnp.concatenate(both, axis=-1) for both in zip(chain, top, strict=True)))], [False])[
+        0
+    ]
     return _xor_public(rt, digits[..., 0], field.add(lowest[..., 0], flipped))
 
 
@@ -99,6 +101,5 @@ def _fits_short(rt: Runtime, width: int) -> bool:
 
 
 def _xor_public(rt: Runtime, c: Any, bit: Any) -> Any:
-    """c xor bit for a public c: c + (1 - 2c) bit, local."""
-    field = rt.field
-    return field.add(c, field.mul(field.sub(1, field.double(c)), bit))
+    """c xor bit for a public c, local."""
+    return jnp.where(c != 0, rt.field.sub(1, bit), bit)

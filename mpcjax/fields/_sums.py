@@ -6,14 +6,16 @@ Two forms, after what XLA's CPU compiler does with them:
   takes its operands' arithmetic into its loop. Separate reductions read their operands again for each half; and a
   reduction of a single array first writes that array to memory, which costs up to ten times as much.
 - along another axis, up to ``UNROLL`` terms are added element by element in one loop over the axes that remain
-  (if the last of these is short, few terms: the rest is not worth compiling). A loop over dynamic slices would not
-  be vectorised.
+  (if the last of these is short, few terms, and none for small arrays: the rest is not worth compiling). A loop over
+  dynamic slices would not be vectorised.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,8 @@ from mpcjax.fields._words import U64, add, finish, fold, fold_bound, halves, pro
 UNROLL = 128
 _UNROLL_SHORT = 8
 _SHORT = 256
+_FEW = 1 << 20  # elements up to which code size matters more than speed
+SHORT = 1 << 30
 _LANES = 16  # pieces into which one long row is cut, so that the cores can share it
 _SPLIT_FROM = 1 << 16
 
@@ -65,7 +69,7 @@ def _products(e: int, a: jax.Array, b: jax.Array, axis: int, length: int) -> jax
 
 def _unrolls(shape: tuple[int, ...], axis: int) -> bool:
     most = UNROLL if shape[-1] >= _SHORT else _UNROLL_SHORT
-    return axis != len(shape) - 1 and 0 < shape[axis] <= most
+    return axis != len(shape) - 1 and 0 < shape[axis] <= most and math.prod(shape) >= _FEW
 
 
 def unrolled(e: int, term: Callable[[int], Words], length: int, axis: int) -> jax.Array:
@@ -106,10 +110,40 @@ def reduced(e: int, words: Sequence[jax.Array], axes: tuple[int, ...]) -> list[j
     parts = [half for w in words for half in halves(w.astype(U64))]
     # by the platform that the program is lowered for, not the one that it is traced on
     sums = lax.platform_dependent(parts, cpu=partial(_together, axes), default=partial(_apart, axes))
-    limit = (1 << 64) - 1
+    limit = min(math.prod(words[0].shape[axis] for axis in axes) << 32, 1 << 64) - 1
     low = [finish(e, s, limit) for s in sums[0::2]]
     high = [finish(e, s, limit) for s in sums[1::2]]
     return [add(e, lo, rotate(e, hi, 32)) for lo, hi in zip(low, high, strict=True)]
+
+
+def short(e: int, x: jax.Array, weights: np.ndarray) -> jax.Array:
+    """Sum of x * weights over the last axis, for host integers of either sign, of which each sum has at most ``SHORT``."""
+    wide = jnp.asarray(weights.astype(np.int32)).astype(np.int64).astype(U64)  # constants of 64 bits: see `Field`
+    axes, terms = (x.ndim - 1,), [part * wide for part in _parts(e, x)]
+    sums = lax.platform_dependent(terms, cpu=partial(_together, axes), default=partial(_apart, axes))
+    return _signed(e, sums, int(np.abs(weights).sum(-1).max()))
+
+
+def short_unrolled(e: int, columns: Sequence[jax.Array], weights: Sequence[int]) -> jax.Array:
+    """The same for one row of weights, not all zero, over a list of arrays, in one loop over their elements."""
+    pairs = [(_parts(e, column), weight) for column, weight in zip(columns, weights, strict=True) if weight]
+    places = range(len(pairs[0][0]))
+    sums = [sum(parts[k] * np.uint64(weight % (1 << 64)) for parts, weight in pairs) for k in places]
+    return _signed(e, sums, sum(map(abs, weights)))
+
+
+def _parts(e: int, x: jax.Array) -> list[jax.Array]:
+    return [x.astype(U64)] if e <= 32 else list(halves(x))
+
+
+def _signed(e: int, sums: Sequence[Any], largest: int) -> jax.Array:
+    """Sums of ``_parts`` with signed weights, ``largest`` in all: right mod 2**64, made positive by a multiple of p."""
+    p, words = (1 << e) - 1, []
+    for total_, top in zip(sums, (e,) if e <= 32 else (32, e - 32), strict=True):
+        most = largest << top
+        offset = -(-most // p) * p
+        words.append(finish(e, total_ + np.uint64(offset), offset + most))
+    return words[0] if e <= 32 else add(e, words[0], rotate(e, words[1], 32))
 
 
 def _together(axes: tuple[int, ...], parts: Sequence[jax.Array]) -> list[jax.Array]:

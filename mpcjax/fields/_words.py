@@ -153,6 +153,8 @@ def power(e: int, a: jax.Array, k: int) -> jax.Array:
     """a**k, k >= 0: left to right over the bits of k, runs of squarings together."""
     if k == 0:
         return jnp.ones_like(a)
+    if k & (k + 1) == 0:
+        return all_ones(e, a, k.bit_length())
     result, pending = a, 0
     for bit in bin(k)[3:]:
         pending += 1
@@ -162,14 +164,19 @@ def power(e: int, a: jax.Array, k: int) -> jax.Array:
     return repeated_square(e, result, pending)
 
 
-def inverse(e: int, a: jax.Array) -> jax.Array:
-    """a**(p-2); p - 2 = 4 (2**(e-2) - 1) + 1, and all-ones powers double in length with one multiplication."""
-    ones, length = a, 1
-    for bit in bin(e - 2)[3:]:
-        ones, length = mul(e, repeated_square(e, ones, length), ones), 2 * length
+def all_ones(e: int, a: jax.Array, length: int) -> jax.Array:
+    """a**(2**length - 1): such powers double in length with one multiplication."""
+    ones, reached = a, 1
+    for bit in bin(length)[3:]:
+        ones, reached = mul(e, repeated_square(e, ones, reached), ones), 2 * reached
         if bit == "1":
-            ones, length = mul(e, square(e, ones), a), length + 1
-    return mul(e, repeated_square(e, ones, 2), a)
+            ones, reached = mul(e, square(e, ones), a), reached + 1
+    return ones
+
+
+def inverse(e: int, a: jax.Array) -> jax.Array:
+    """a**(p-2), and p - 2 = 4 (2**(e-2) - 1) + 1."""
+    return mul(e, repeated_square(e, all_ones(e, a, e - 2), 2), a)
 
 
 def lift(e: int, a: jax.Array) -> jax.Array:

@@ -51,6 +51,11 @@ def cross_terms(field: Field, x: Array, w: Array) -> jax.Array:
     return _cross_terms(field, field.asarray(x), field.asarray(w))
 
 
+def powers(field: Field, v: Operand, count: int) -> jax.Array:
+    """1, v, ..., v**(count - 1) for v [...]: [..., count]. A loop, for a few v: it compiles fast."""
+    return _powers(field, field.asarray(v), count)
+
+
 def materialized(function: Callable[..., jax.Array], x: Array, *more: Array) -> jax.Array:
     """``function(x, ...)`` for field elements x, computed once.
 
@@ -63,6 +68,12 @@ def materialized(function: Callable[..., jax.Array], x: Array, *more: Array) -> 
     out = jax.eval_shape(function, x, *more)
     # no constant of 64 bits: it would be cut to 32 inside a jit of the user's (jax 0.7)
     return jax.lax.cond(taken, function, lambda *_: jnp.broadcast_to(first ^ first, out.shape), x, *more)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _powers(field: Field, v: jax.Array, count: int) -> jax.Array:
+    _, found = jax.lax.scan(lambda power, _: (field.mul(power, v), power), field.ones(v.shape), None, length=count)
+    return jnp.moveaxis(found, 0, -1)
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)

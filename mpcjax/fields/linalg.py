@@ -6,11 +6,13 @@ import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax.fields import _sums
 from mpcjax.fields.mersenne import Array, Field
 
 
@@ -119,8 +121,8 @@ SMALL = 1 << 14  # elements up to which code size matters more than speed
 def apply_static(field: Field, matrix: np.ndarray, x: Array, axis: int = 0) -> jax.Array:
     """matrix [r, c] (host array) times x along ``axis`` of length c, which becomes r.
 
-    Large x: unrolled with the entries as constants, zeros cost nothing, +-2**j a rotation, other small ones one
-    multiplication. Small x: a plain matrix product, which is a fraction of the code to compile.
+    Large x: unrolled with the entries as constants; zeros cost nothing, and small entries two plain multiplications
+    with one reduction a row. Small x: a matrix product, which is a fraction of the code to compile.
     """
     matrix, x = np.asarray(matrix), field.asarray(x)
     if matrix.ndim != 2 or not -x.ndim <= axis < x.ndim or matrix.shape[1] != x.shape[axis]:
@@ -128,25 +130,42 @@ def apply_static(field: Field, matrix: np.ndarray, x: Array, axis: int = 0) -> j
             f"apply_static of a matrix {matrix.shape} along axis {axis} of {x.shape}: legal is [r, c] with c the "
             f"length of that axis"
         )
+    centred = _centred(field, matrix)
     if x.size <= SMALL:
-        columns = jnp.moveaxis(x, axis, -1)[..., None, :]
-        return jnp.moveaxis(field.dot(columns, field.from_int(matrix.astype(object) % field.modulus)), -1, axis)
-    entries = tuple(tuple(int(k) for k in row) for row in matrix)
-    return _apply(field, entries, x, axis % x.ndim)
+        return jnp.moveaxis(_product(field, centred, jnp.moveaxis(x, axis, -1)[..., None, :]), -1, axis)
+    return _apply(field, tuple(map(tuple, centred)), x, axis % x.ndim)
+
+
+def _centred(field: Field, matrix: np.ndarray) -> np.ndarray:
+    """Entries as Python ints in [-p / 2, p / 2]."""
+    residues = matrix.astype(object) % field.modulus
+    return np.where(residues > field.modulus // 2, residues - field.modulus, residues)
+
+
+def _is_short(rows: Any) -> bool:
+    return bool(np.abs(np.atleast_2d(np.asarray(rows, object))).sum(-1).max() < _sums.SHORT)
+
+
+def _product(field: Field, matrix: np.ndarray, x: jax.Array) -> jax.Array:
+    """matrix [r, c] of centred ints times x [..., 1, c]: [..., r]."""
+    if _is_short(matrix):
+        return _sums.short(field.exponent, x, matrix)
+    return field.dot(x, field.from_int(matrix))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 3), inline=True)
 def _apply(field: Field, entries: tuple[tuple[int, ...], ...], x: jax.Array, axis: int) -> jax.Array:
     columns = [jax.lax.index_in_dim(x, j, axis, keepdims=False) for j in range(x.shape[axis])]
-    rows = []
-    for row in entries:
-        result = None
-        for k, column in zip(row, columns, strict=True):
-            if k % field.modulus:
-                term = field.scale_small(column, k)
-                result = term if result is None else field.add(result, term)
-        rows.append(jnp.zeros_like(columns[0]) if result is None else result)
-    return jnp.stack(rows, axis)
+    return jnp.stack([_row(field, row, columns) for row in entries], axis)
+
+
+def _row(field: Field, row: tuple[int, ...], columns: list[jax.Array]) -> jax.Array:
+    if not any(row):
+        return jnp.zeros_like(columns[0])
+    if _is_short(row):
+        return _sums.short_unrolled(field.exponent, columns, row)
+    terms = [field.scale_small(column, k) for k, column in zip(row, columns, strict=True) if k]
+    return functools.reduce(field.add, terms)
 
 
 def _distinct(field: Field, points: Sequence[int]) -> list[int]:

@@ -28,8 +28,7 @@ def make_sharings(rt: Runtime, random: int, double: int) -> Stock:
     outputs = rt.scheme.parties - rt.scheme.threshold
     masks = rt.repetitions(1 / rt.field.modulus)
     pairs, singles = -(-double // outputs), -(-random // outputs)
-    low, values = _deal(rt, masks + pairs + singles, rt.scheme.threshold, "degree t", None)
-    high, _ = _deal(rt, masks + pairs, 2 * rt.scheme.threshold, "degree 2t", values)
+    low, high = _deal_all(rt, masks + pairs, singles)
     _check(rt, first_coin(rt), low, high, masks)
     sharings = _extract(rt, low[..., masks:])
     start = outputs * pairs
@@ -37,13 +36,18 @@ def make_sharings(rt: Runtime, random: int, double: int) -> Stock:
     return Stock({"random": (sharings[:, start : start + random],), "double": halves})
 
 
-def _deal(rt: Runtime, count: int, degree: int, label: str, secret: Any) -> tuple[Any, Any]:
-    """Every party deals `count` values: shares `[rows, dealer, count]`, and its own values `[rows, count]`."""
-    name = rt.fresh(f"deal {label}")
-    fresh = rt.stream.uniform(name, rt.field, (degree + (secret is None), count))
-    values = fresh[:, degree] if secret is None else secret[:, :count]
-    shares = rt.scheme.share(values, jnp.moveaxis(fresh[:, :degree], 1, 0))
-    return rt.fabric.exchange(jnp.moveaxis(shares, 0, 1), name), values
+def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
+    """Every party deals random values: `[rows, dealer, pairs + singles]` of degree t, the first `pairs` of degree 2t too."""
+    t, count = rt.scheme.threshold, pairs + singles
+    own = rt.stream.uniform(rt.fresh("deal"), rt.field, ((t + 1) * count + 2 * t * pairs,))  # one keystream for all
+    values, low, high = jnp.split(own, [count, (t + 1) * count], axis=1)
+    return _deal(rt, values, low, t, "degree t"), _deal(rt, values[:, :pairs], high, 2 * t, "degree 2t")
+
+
+def _deal(rt: Runtime, values: Any, noise: Any, degree: int, label: str) -> Any:
+    """Every party deals `values [rows, count]` with `noise [rows, degree * count]`: `[rows, dealer, count]`."""
+    shares = rt.scheme.share(values, jnp.moveaxis(noise.reshape(noise.shape[0], degree, -1), 1, 0))
+    return rt.fabric.exchange(jnp.moveaxis(shares, 0, 1), rt.fresh(f"deal {label}"))
 
 
 def _extract(rt: Runtime, dealt: Any) -> Any:

@@ -43,5 +43,6 @@ def first_coin(rt: Runtime) -> Stream:
 def open_now_plain(rt: Runtime, x: Any, label: str) -> Any:
     """Open with the consistency check alone, also where bad shares could be corrected (offline: repeat instead)."""
     shares = rt.fabric.broadcast(x, rt.fresh(label))
-    rt.check("opening", rt.scheme.consistent(shares))
-    return rt.scheme.reconstruct(shares)
+    value, consistent = rt.scheme.opened(shares)
+    rt.check("opening", consistent)
+    return value

@@ -65,8 +65,9 @@ def king_open(rt: Runtime, x: Any, degree: int, label: str) -> Any:
 
 
 def _checked(rt: Runtime, shares: Any) -> Any:
-    rt.check("opening", rt.scheme.consistent(shares))
-    return rt.scheme.reconstruct(shares)
+    value, consistent = rt.scheme.opened(shares)
+    rt.check("opening", consistent)
+    return value
 
 
 def _corrected(rt: Runtime, shares: Any) -> Any:

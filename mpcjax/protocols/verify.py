@@ -24,7 +24,8 @@ from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
 from mpcjax.runtime import Combination, Dots, Runtime, Squares
 
-MANY = 1 << 16  # up to this length a level cuts into eight pieces, not four
+MANY = 1 << 16  # up to this length a level cuts into sixteen pieces, not four
+FEW = 1 << 12  # from this length on two levels do, of as many pieces as the square root of the length
 LARGE = 1 << 14  # squares of so many elements are folded peer by peer before they join the others
 
 
@@ -71,10 +72,15 @@ def _merged(claims: list[Any]) -> list[Any]:
 
 
 def _pieces(rt: Runtime, length: int) -> int:
-    """Into how many pieces a level cuts: more save rounds, fewer save passes over long vectors and error in small fields."""
+    """Into how many pieces a level cuts: many save rounds, few save passes over long vectors and error in small fields.
+
+    A level of c pieces computes c N products locally and shares 2 c - 2.
+    """
     if rt.field.exponent < 31:
         return 2
-    return 4 if length > MANY else 8
+    if length > FEW:
+        return 4 if length > MANY else 16
+    return length if length <= math.isqrt(FEW) else math.isqrt(length - 1) + 1
 
 
 def _error(rt: Runtime, length: int) -> float:
@@ -113,7 +119,7 @@ def _fold_squares(rt: Runtime, claim: Squares) -> Squares:
         old = jnp.pad(z, ((0, 0), (0, 4 * groups - z.shape[1]))).reshape(z.shape[0], 4, groups)
         even = [old[:, 0], field.add(cross[..., 1], old[:, 1]), field.add(cross[..., 3], old[:, 2]), old[:, 3]]
         coefficients = [even[0], cross[..., 0], even[1], cross[..., 2], even[2], cross[..., 4], even[3]]
-        z = field.dot(jnp.stack(coefficients, axis=-1), _powers(rt, v, 7), axis=-1)
+        z = field.dot(jnp.stack(coefficients, axis=-1), kernels.powers(rt.field, v, 7), axis=-1)
     return Squares(x, claim.weights, z)
 
 
@@ -156,7 +162,7 @@ def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
     products = _product_coefficients(rt, xs, ys[:, :, ::-1])
     others = jnp.concatenate([products[..., : pieces - 1], products[..., pieces:]], axis=-1)
     terms = reduce_degree(rt, others, "fold")
-    powers = _powers(rt, challenge(rt, x.shape[1]), 2 * pieces - 1)
+    powers = kernels.powers(rt.field, challenge(rt, x.shape[1]), 2 * pieces - 1)
     both = jnp.stack([xs, ys[:, :, ::-1]], axis=2)
     folded = kernels.combine(field, powers[None, :, None, :pieces], both, axis=3)
     coefficients = jnp.concatenate([terms[..., : pieces - 1], z[..., None], terms[..., pieces - 1 :]], axis=-1)
@@ -187,19 +193,10 @@ def _open_last(rt: Runtime, x: Any, y: Any, z: Any) -> None:
             [
                 field.add(x, field.mul(v, a)),
                 field.add(y, field.mul(v, b)),
-                field.dot(jnp.stack([z, terms[:, 0], terms[:, 1]], axis=-1), _powers(rt, v, 3), axis=-1),
+                field.dot(jnp.stack([z, terms[:, 0], terms[:, 1]], axis=-1), kernels.powers(rt.field, v, 3), axis=-1),
             ],
             axis=1,
         ),
         "last product",
     )
     rt.check("product", field.mul(opened[0], opened[1]) == opened[2])
-
-
-def _powers(rt: Runtime, v: Any, count: int) -> Any:
-    """1, v, v^2, ..., v^(count - 1) for public `v [...]`: `[..., count]`, doubling the list each time."""
-    powers = jnp.stack([rt.field.ones(v.shape), v], axis=-1)
-    while powers.shape[-1] < count:
-        step = rt.field.mul(powers[..., -1:], v[..., None])
-        powers = jnp.concatenate([powers, rt.field.mul(powers, step)], axis=-1)
-    return powers[..., :count]

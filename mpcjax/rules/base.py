@@ -44,7 +44,9 @@ class Rule(abc.ABC):
     update could have produced, so nothing more need be proved ("computational surjectivity", Franzese et al. 2023).
 
     Attributes: `name`; `paper` (authors and year); `reveals`, names of all that becomes public besides one bit per peer;
-    `needs`, arguments of `mpcjax.aggregate` without which the rule cannot run; `takes`, those it uses if they are given.
+    `needs`, arguments of `mpcjax.aggregate` without which the rule cannot run; `takes`, those it uses if they are given;
+    `additive`: `combine` of all peers is the sum of `combine` of groups of them (and uses of `public` only what is per
+    peer), so that peers may be handled group by group.
     """
 
     name: str = ""
@@ -52,6 +54,7 @@ class Rule(abc.ABC):
     reveals: tuple[str, ...] = ("output",)
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    additive: bool = False
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         """What peer number `peer` makes of its `update [d]`, float32; the update itself by default."""

@@ -31,6 +31,7 @@ class CenteredClipping(Rule):
     name = "centered_clipping"
     paper = "Karimireddy et al. 2021"
     takes = ("center",)
+    additive = True
 
     def __post_init__(self) -> None:
         if not (self.clip > 0 and math.isfinite(self.clip)):

@@ -30,6 +30,7 @@ class Mean(Rule):
     name = "mean"
     paper = "McMahan et al. 2017"
     takes = ("weights",)
+    additive = True
 
     def certificate(self, peers: int) -> Certificate:
         return Norm(self.limit, peers)

@@ -31,6 +31,7 @@ class RSA(Rule):
     name = "rsa"
     paper = "Li et al. 2019"
     takes = ("center",)
+    additive = True
     reveals = ("output", "votes per coordinate")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:

@@ -74,6 +74,14 @@ class Shamir:
             return jnp.ones(shares.shape[1:], bool)
         return jnp.all(self.syndrome(shares, degree) == 0, axis=0)
 
+    def opened(self, shares: Any) -> tuple[Any, Any]:
+        """`reconstruct` and `consistent` of `shares [parties, ...]` of degree `threshold`, by one matrix."""
+        t, m = self.threshold, self.parties
+        weights = np.pad(linalg.lagrange(self.field, self.points[: t + 1], [0]), ((0, 0), (0, m - t - 1)))
+        matrix = np.concatenate([weights, linalg.parity_check(self.field, self.points, t)])
+        both = linalg.apply_static(self.field, matrix, shares, axis=0)
+        return both[0], jnp.all(both[1:] == 0, axis=0)
+
     def locate(self, words: Any) -> tuple[Any, Any]:
         """`words [parties, K]` with errors at the same few parties: `(bad [parties] bool, ok)` by Reed-Solomon decoding.
 

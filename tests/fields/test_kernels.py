@@ -85,11 +85,20 @@ def test_long_rows_are_cut_into_lanes(field: Field, rows: int) -> None:
 
 @pytest.mark.parametrize("field", [Field(13), F31, F61], ids=lambda f: f"e{f.exponent}")
 @pytest.mark.parametrize("n", [_sums.UNROLL, _sums.UNROLL + 1, 300])
-def test_many_rows(field: Field, n: int) -> None:
-    x, xo = elements(field, (2, n, _sums._SHORT), 1)
+@pytest.mark.parametrize("few", [0, _sums._FEW])
+def test_many_rows(field: Field, n: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sums, "_FEW", few)
+    x, xo = elements(field, (2, n, _sums._SHORT + (few == 0)), 1)  # another shape: the other's program is kept
     weights, weightso = elements(field, (n,), 2)
     same(field, kernels.combine(field, weights, x, 1), (xo * weightso[:, None]).sum(1))
     same(field, field.sum(x, 1), xo.sum(1))
+
+
+@every_field
+def test_powers(field: Field) -> None:
+    v, vo = elements(field, (3,), 1)
+    for count in (1, 2, 31):
+        same(field, kernels.powers(field, v, count), vo[:, None] ** np.arange(count).astype(object))
 
 
 @every_field

@@ -94,11 +94,15 @@ def test_solve_inverse_and_rank(field: Field) -> None:
 
 @every_field
 @pytest.mark.parametrize("axis", [0, 1, -1])
-def test_apply_static(field: Field, axis: int) -> None:
+@pytest.mark.parametrize("small", [linalg.SMALL, 0])
+@pytest.mark.parametrize("most", [5, (1 << 30) // 4, (1 << 59) + 7])  # the second: as large as plain products can be
+def test_apply_static(field: Field, axis: int, small: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linalg, "SMALL", small)
     p = field.modulus
     generator = np.random.default_rng(1)
     x = generator.integers(0, p, (4, 4, 4), dtype=np.uint64).astype(field.dtype)
-    matrix = np.array([[1, -1, 0, 2], [0, 0, 0, 0], [3, -20, p - 4, 5]], object)
+    x.reshape(-1)[::3] = p - 1
+    matrix = np.array([[1, -1, 0, 2], [0, 0, 0, 0], [3, -20, p - 4, most], [-most, most, 1 - most, -most]], object)
     expected = np.moveaxis(np.tensordot(matrix, x.astype(object), (1, axis)), 0, axis) % p
     result = linalg.apply_static(field, matrix, x, axis)
     assert result.dtype == field.dtype

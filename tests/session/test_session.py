@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax import fabric, session
+from mpcjax import fabric
 from mpcjax.certificates import Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
+from mpcjax.phases import PHASES, Setup
 from mpcjax.rules import RULES, Public
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
-from mpcjax.session import Setup, plan, run_round
+from mpcjax.session import plan, run_round
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import Forwarding
 
@@ -36,7 +38,7 @@ def test_opened_labels_are_the_declared_ones(rule):
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_phases_are_booked_in_order(rule):
     phases = list(dict.fromkeys(entry.phase for entry in plan(setup_of(rule)).entries))
-    assert phases == [name for name in ("offline", *session.PHASES) if name in phases]
+    assert phases == [name for name in ("offline", *PHASES) if name in phases]
     assert {"offline", "deal", "open"} <= set(phases)
 
 
@@ -70,6 +72,20 @@ def test_unchanged_arrays_are_handed_on():
         out = phase({"x": x})
         assert out["same"] is x
         np.testing.assert_array_equal(np.asarray(out["new"]), np.arange(1, 6))
+
+
+def test_a_program_compiled_in_the_background_is_the_one_that_runs():
+    compilations = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, _, **__: compilations.append(event) if event.endswith("backend_compile_duration") else None
+    )
+    phase = Forwarding(lambda state: {"same": state["x"], "new": jnp.cumsum(state["x"])})
+    x = {"x": jnp.arange(5)}
+    with ThreadPoolExecutor(1) as pool:
+        shapes = phase.begin(pool, x)
+    assert phase.begun and len(compilations) == 1
+    assert shapes["new"].shape == (5,) and int(phase(x)["new"][-1]) == 10
+    assert len(compilations) == 1
 
 
 def test_a_cheat_is_caught_and_the_round_repeated():

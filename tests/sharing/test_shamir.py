@@ -61,6 +61,8 @@ def test_consistency_is_exact() -> None:
     legal = np.array([tuple(column) in sharings for column in every.T.tolist()])
     assert np.array_equal(SMALL.consistent(every), legal)
     assert np.array_equal(np.asarray(SMALL.syndrome(every))[0] == 0, legal)
+    value, fine = SMALL.opened(every)
+    assert np.array_equal(fine, legal) and np.array_equal(value, SMALL.reconstruct(every))
     assert np.all(SMALL.consistent(every, 2)), "three shares of degree 2 have no redundancy"
 
 

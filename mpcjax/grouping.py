@@ -1,0 +1,76 @@
+"""A round of an additive rule in groups of peers, one after the other, so that memory does not grow with their number.
+
+Every group deals, is checked and judged, and is added up before the next one deals; then the sum is opened. What a group
+learns of those before it is who was accepted. Each group has its own material, coins and verification, under the
+certificate that all peers together would have: the result is bit for bit that of one group. Rounds add up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax import prg
+from mpcjax.phases import GROUPED, LAST, Output, Setup, State, starting
+from mpcjax.rules import Public
+from mpcjax.session import Standing
+
+PER_PEER = ("finite", "well", "certified")
+Walk = Callable[[dict[str, Any], Any, State], tuple[State, Standing]]
+
+
+def in_groups(
+    setup: Setup, compiled: Callable[..., dict[str, Any]], walk: Walk, seed: Any, updates: Any, public: Public
+) -> tuple[State, Standing]:
+    """The round of `updates [n, d]`; `walk(programs, seed, state)` runs what `compiled(setup, names)` gives."""
+    part, stream = setup.part, prg.Stream.from_seed(seed)
+    *seeds, last_seed = (
+        stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + 1)
+    )
+    programs, found, total, standing = compiled(part, GROUPED), [], None, None
+    for number, own_seed in enumerate(seeds):
+        state, one = walk(programs, own_seed, _group(part.peers, number, updates, public))
+        standing = one if standing is None else _joined(standing, one)
+        if not bool(standing.ok):
+            return state, standing
+        output = state.pop("output")
+        total = output if total is None else _added(setup, total, output)
+        found.append({key: state[key] for key in (*PER_PEER, "public")})
+    state, last = walk(compiled(part, LAST), last_seed, {**_of_all(setup, found, public), "output": total})
+    return state, _joined(standing, last)
+
+
+def _group(size: int, number: int, updates: Any, public: Public) -> State:
+    """Peers `number * size` and on, filled up to `size` with peers that count for nothing."""
+    first, last = number * size, min((number + 1) * size, updates.shape[0])
+
+    def rows(x: Any) -> Any:
+        return jnp.pad(x[first:last], ((0, size - (last - first)), *((0, 0),) * (x.ndim - 1)))
+
+    public = dataclasses.replace(public, weights=rows(public.weights), accepted=rows(public.accepted))
+    return starting(rows(updates), public, np.int32(first))
+
+
+def _added(setup: Setup, total: Output, more: Output) -> Output:
+    return dataclasses.replace(total, shares=setup.scheme.field.add(total.shares, more.shares))
+
+
+def _of_all(setup: Setup, found: list[State], public: Public) -> State:
+    """What the groups found out about their peers, for all peers."""
+
+    def rows(parts: list[Any]) -> Any:
+        return jnp.concatenate(parts)[: setup.peers]
+
+    weights, accepted = (rows([getattr(one["public"], part) for one in found]) for part in ("weights", "accepted"))
+    public = dataclasses.replace(public, weights=weights, accepted=accepted)
+    return {"public": public, **{key: rows([one[key] for one in found]) for key in PER_PEER}}
+
+
+def _joined(a: Standing, b: Standing) -> Standing:
+    names = {*a.checks, *b.checks}
+    checks = {name: jnp.logical_and(a.checks.get(name, True), b.checks.get(name, True)) for name in sorted(names)}
+    return Standing(a.ok & b.ok, checks, a.accused | b.accused)

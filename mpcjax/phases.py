@@ -1,0 +1,206 @@
+"""The phases of a round: peers deal, the committee checks, combines, verifies and opens.
+
+Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`.
+
+Order (the three laws of the design): offline material is verified before any phase uses it; certificates are judged only
+after their products are verified; the output opens only after everything is verified.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.certificates import Certificate, Dealt
+from mpcjax.checks import verdict
+from mpcjax.fields import fixed
+from mpcjax.prg import Stream
+from mpcjax.protocols import check_dealings, coin, deal, deal_masks, open_many, open_now, verify
+from mpcjax.rules import Public, Rule
+from mpcjax.runtime import Runtime
+from mpcjax.secret import Secret
+from mpcjax.sharing import Shamir
+
+State = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """All that is static about a round: hashable, the key of its compiled programs.
+
+    `groups`: how many groups of peers an additive rule handles one after the other; `total`: in a group, the peers of all.
+    """
+
+    scheme: Shamir
+    rule: Rule
+    peers: int
+    length: int
+    fraction_bits: int | None = None
+    groups: int = 1
+    total: int | None = None
+
+    @property
+    def part(self) -> Setup:
+        """One of the groups; all have the same size, the last is filled up with peers that do not count."""
+        return dataclasses.replace(self, peers=-(-self.peers // self.groups), groups=1, total=self.peers)
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.rule.certificate(self.total or self.peers)
+
+    @property
+    def bits(self) -> int:
+        """Fractional bits of the messages: as many as the certificate's bound leaves room for, or fewer if asked."""
+        most = self.certificate.fraction_bits(self.scheme.field, self.length, self.total or self.peers)
+        if self.fraction_bits is None:
+            return most
+        if not isinstance(self.fraction_bits, (int, np.integer)) or not 0 <= self.fraction_bits <= most:
+            raise ValueError(
+                f"fraction_bits={self.fraction_bits}: legal are whole numbers from 0 to {most} for this rule, field and "
+                "length; leave it out for the most, or lower the rule's limit for more"
+            )
+        return self.fraction_bits
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Shares of the combined vector and its static scale."""
+
+    shares: Any
+    scale: int = dataclasses.field(metadata={"static": True})
+
+
+def _deal(rt: Runtime, setup: Setup, state: State) -> State:
+    """Peers encode and deal; they answer the first coin; the dealings are checked with a second."""
+    field, certificate, public = rt.field, setup.certificate, state["public"]
+    peers = Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers))
+    updates = state["updates"]
+    finite = jnp.all(jnp.isfinite(updates), axis=1)
+    clean = jnp.where(finite[:, None], updates, 0)
+    numbers = state["first"] + jnp.arange(setup.peers)
+    message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
+    _require_shape(setup.rule, "local", message[0], (setup.length,))
+    integers = fixed.to_integers(message, setup.bits)
+    fits = certificate.holds(field, integers, setup.bits)  # who would fail withdraws: a failing test says something
+    integers = jnp.where(fits[:, None], integers, 0)
+    x = deal(rt, integers, peers, "message")
+    helpers = _deal_if_any(rt, certificate.helpers(field, integers, setup.bits), peers, "helpers")
+    agreed = certificate.agree(coin(rt), setup.length)
+    responses = _deal_if_any(rt, certificate.responses(field, integers, setup.bits, agreed), peers, "responses")
+    dealt = Dealt(x, helpers, responses, setup.bits)
+    masks = deal_masks(rt, peers)
+    well = check_dealings(rt, coin(rt), dealt.blocks, masks)
+    own = {"finite": finite, "fits": fits}
+    return {**own, "public": public, "well": well, "agreed": agreed, "dealt": (x, helpers, responses)}
+
+
+def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> None:
+    if jnp.shape(got) != legal:
+        raise ValueError(f"rule {rule.name!r}: {part} returned shape {jnp.shape(got)}, legal is {legal}")
+
+
+def _deal_if_any(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
+    if values.shape[-1]:
+        return deal(rt, values, peers, label)
+    return rt.field.zeros((len(rt.fabric.rows), *values.shape))
+
+
+def _exclude(rt: Runtime, setup: Setup, state: State) -> State:
+    """Shares of peers that dealt badly become sharings of zero, so that they cannot stop the others."""
+    well = state["well"][None, :, None]
+    return {**state, "dealt": tuple(jnp.where(well, part, jnp.zeros_like(part)) for part in state["dealt"])}
+
+
+def _certify(rt: Runtime, setup: Setup, state: State) -> State:
+    """Every peer's certificate becomes sharings that are zero for an honest peer; their products are claimed."""
+    message, helpers, responses = state["dealt"]
+    dealt = Dealt(message, helpers, responses, setup.bits)
+    tests = setup.certificate.tests(rt, state["agreed"], coin(rt), dealt)
+    kept = {key: state[key] for key in ("public", "finite", "fits", "well")}
+    return {**kept, "message": dealt.message, "tests": tests, "products": rt.products, "zeros": rt.zeros}
+
+
+def _judge(rt: Runtime, setup: Setup, state: State) -> State:
+    """Verify the certificates' products, then open the tests: one accepted/rejected bit per peer."""
+    rt.products, rt.zeros = list(state["products"]), list(state["zeros"])
+    verify(rt)
+    opened = open_now(rt, state["tests"], "certificate", output=True)
+    certified = state["fits"] & jnp.all(verdict("certificate", opened == 0), axis=-1)
+    public: Public = state["public"]
+    accepted = public.accepted & certified & state["well"] & state["finite"]
+    public = dataclasses.replace(public, accepted=accepted, weights=jnp.where(accepted, public.weights, 0))
+    return {**{key: state[key] for key in ("finite", "well", "message")}, "public": public, "certified": certified}
+
+
+def _reject(rt: Runtime, setup: Setup, state: State) -> State:
+    """Messages of peers that are not accepted become sharings of zero: no rule can use them by mistake, and what the
+    certificate promises about every message (its bound) holds for all of them."""
+    accepted, message = state["public"].accepted[None, :, None], state["message"]
+    return {**state, "message": jnp.where(accepted, message, jnp.zeros_like(message))}
+
+
+def _combine(rt: Runtime, setup: Setup, state: State) -> State:
+    """The rule on secrets; its products and openings are claimed."""
+    bound = setup.certificate.bound(setup.bits, setup.length)
+    combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
+    _require_vector(combined, setup)
+    kept = {key: state[key] for key in ("public", "finite", "well", "certified")}
+    return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
+
+
+def _require_vector(combined: Any, setup: Setup) -> None:
+    if not isinstance(combined, Secret) or combined.shape != (setup.length,):
+        got = combined.shape if isinstance(combined, Secret) else type(combined).__name__
+        raise ValueError(
+            f"rule {setup.rule.name!r}: combine returned {got}, it must return a Secret of shape ({setup.length},); "
+            "compute with the messages it is given, by operators and mpcjax.secret functions"
+        )
+
+
+def _settle(rt: Runtime, setup: Setup, state: State) -> State:
+    """Verify everything that led to the output."""
+    rt.products, rt.zeros = list(state["products"]), list(state["zeros"])
+    verify(rt)
+    return {key: value for key, value in state.items() if key not in ("products", "zeros")}
+
+
+def _open(rt: Runtime, setup: Setup, state: State) -> State:
+    """Open the output to all, check the opening, and let everybody finish."""
+    output: Output = state["output"]
+    opened = open_many(rt, output.shares, "output", output=True)
+    verify(rt)
+    value = fixed.decode(rt.field, opened, output.scale)
+    value = setup.rule.finish(value, state["public"])
+    _require_shape(setup.rule, "finish", value, (setup.length,))
+    value = jnp.where(rt.verified, value, jnp.nan)
+    kept = {key: state[key] for key in ("finite", "well", "certified")}
+    return {**kept, "accepted": state["public"].accepted, "value": value}
+
+
+Phase = Callable[[Runtime, Setup, State], State]
+PHASES: dict[str, Phase] = {
+    "deal": _deal,
+    "exclude": _exclude,
+    "certify": _certify,
+    "verify certificates": _judge,
+    "reject": _reject,
+    "combine": _combine,
+    "verify": _settle,
+    "open": _open,
+}
+ALL = tuple(PHASES)
+GROUPED, LAST = ALL[:-1], ALL[-1:]  # what every group of peers goes through, and what follows for the sum
+
+
+FIRST = np.int32(0)
+
+
+def starting(updates: Any, public: Public, first: Any = FIRST) -> State:
+    """What the first phase takes; `first` is the number of the first of these peers."""
+    return {"updates": updates, "public": public, "first": first}

@@ -1,0 +1,127 @@
+"""Peers in groups: the value, the verdicts on peers and the books are those of one group."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mpcjax
+from mpcjax import session, simulator
+from mpcjax._compat import x64
+from mpcjax.fabric import Simulated
+from mpcjax.fields import F61
+from mpcjax.phases import GROUPED, LAST, Output, Setup, starting
+from mpcjax.rules import RULES, Public
+from mpcjax.session import plan, run_offline, run_phase
+from mpcjax.sharing import Shamir
+
+PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up
+KEY = np.arange(8, dtype=np.uint32)
+ADDITIVE = sorted(name for name, rule in RULES.items() if rule.additive)
+
+
+def updates() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(PEERS, LENGTH)).astype(np.float32)
+
+
+def extras(rule: str) -> dict:
+    return {"weights": np.arange(1.0, PEERS + 1)} if rule == "mean" else {"center": updates()[0]}
+
+
+@pytest.mark.parametrize("rule", ADDITIVE)
+def test_the_same_bits_as_all_at_once(rule):
+    x = updates()
+    x[4, 2] = np.nan
+    together, apart = (
+        mpcjax.aggregate(jnp.asarray(x), rule, committee=mpcjax.simulate(3, group=group), key=KEY, **extras(rule))
+        for group in (None, GROUP)
+    )
+    np.testing.assert_array_equal(np.asarray(together.value), np.asarray(apart.value))
+    for part in ("verified", "accepted", "finite", "well_dealt", "certified"):
+        np.testing.assert_array_equal(
+            np.asarray(getattr(together.report, part)), np.asarray(getattr(apart.report, part))
+        )
+    assert list(apart.report.excluded) == [4]
+    assert apart.report.cost.fraction_bits == together.report.cost.fraction_bits
+    assert apart.report.rounds > 2 * together.report.rounds
+    assert apart.report.cost == mpcjax.estimate(rule, LENGTH, peers=PEERS, committee=mpcjax.simulate(3, group=GROUP))
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_an_additive_rule_is_the_sum_over_groups(rule):
+    """And no rule is declared additive that is not; `center` and `reference` do not enter `combine` of those that are."""
+    chosen, x = RULES[rule](), updates() / 10
+    public = Public.of(PEERS, LENGTH, weights=jnp.arange(1.0, PEERS + 1) / PEERS, reference=jnp.asarray(x.mean(0)))
+
+    def combined(rows: slice) -> np.ndarray:
+        part = Public(public.weights[rows], public.accepted[rows], public.center, public.reference)
+        return np.asarray(chosen.combine(jnp.asarray(x[rows]), part))
+
+    parts = sum(combined(slice(first, first + GROUP)) for first in range(0, PEERS, GROUP))
+    assert np.allclose(parts, combined(slice(None)), atol=1e-5) == chosen.additive
+
+
+def test_the_plan_is_what_the_groups_send():
+    whole = Setup(Shamir(F61, 3, 1), RULES["rsa"](), PEERS, LENGTH, groups=3)
+    part, seed = whole.part, jnp.arange(8, dtype=jnp.uint32)
+
+    def sent(names: tuple[str, ...]) -> tuple[session.Entry, ...]:
+        own = Simulated(3)
+
+        def run() -> None:
+            stocks, standing = run_offline(part, own, seed, names)
+            state = starting(jnp.zeros((part.peers, LENGTH), jnp.float32), Public.of(part.peers, LENGTH))
+            if names == LAST:
+                state |= {name: jnp.ones(PEERS, bool) for name in ("finite", "well", "certified")}
+                state["output"] = Output(jnp.zeros((3, LENGTH), jnp.uint64), 0)
+            for name, stock in zip(names, stocks, strict=True):
+                state, standing = run_phase(name, part, own, seed, stock, state, standing)
+
+        jax.eval_shape(run)
+        return tuple(own.ledger.entries)
+
+    with x64():
+        assert plan(whole).entries == sent(GROUPED) * 3 + sent(LAST)
+        assert part.certificate == whole.certificate and part.bits == whole.bits
+
+
+@pytest.mark.parametrize("phase", ["deal", "verify certificates", "open"])
+def test_a_cheat_in_any_group_is_caught_and_the_round_repeated(phase):
+    cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase=phase)
+    committee = mpcjax.simulate(3, tamper=cheat, group=GROUP)
+    result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    honest = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=mpcjax.simulate(3), key=KEY)
+    np.testing.assert_array_equal(np.asarray(result.value), np.asarray(honest.value))
+    assert len(result.report.failed) == 1 and bool(result.report.verified)
+
+
+def test_a_check_that_fails_in_one_group_stops_the_round(monkeypatch):
+    """Nothing of a later group is dealt, and no sum is opened."""
+    walked = []
+    walk = simulator._walk
+
+    def second_fails(arrays, seconds, programs, seed, state):
+        walked.append(tuple(programs))
+        state, standing = walk(arrays, seconds, programs, seed, state)
+        bad = session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
+        return state, (bad if len(walked) == 2 else standing)
+
+    monkeypatch.setattr(simulator, "_walk", second_fails)
+    committee = mpcjax.simulate(3, group=GROUP, attempts=1)
+    with pytest.raises(mpcjax.Abort, match="king"):
+        mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    assert walked == [("offline", *GROUPED)] * 2
+
+
+def test_by_default_a_gigabyte_of_shares_at_a_time():
+    committee = mpcjax.simulate(5)
+    assert committee.groups(100, 1_000_000) == 4 and committee.groups(25, 1_000_000) == 1
+    assert committee.groups(3, 10**9) == 3
+
+
+@pytest.mark.parametrize("group", [0, -1, 2.5, "3"])
+def test_a_group_that_is_no_number_of_peers(group):
+    with pytest.raises(ValueError, match="group="):
+        mpcjax.simulate(3, group=group)
