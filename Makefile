@@ -26,7 +26,7 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 PIP_FLAGS := --quiet --disable-pip-version-check
 PY := $(VENV)/bin/python
-PYTEST := -m pytest -n $(WORKERS)
+PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 LINTED := $(wildcard mpcjax tests benchmarks experiments)
 comma := ,
 
