@@ -10,4 +10,7 @@ RULES = ("rsa", "centered_clipping", "fltrust")
 def run(quick: bool) -> list[harness.Row]:
     if quick:
         return []
-    return [row for rule in RULES for row in bench_round.measure(rule, 100, 1_000_000, 5, repeats=3)]
+    rows = [row for rule in RULES for row in bench_round.measure(rule, 100, 1_000_000, 5, repeats=3)]
+    return rows + bench_round.measure(
+        "rsa", 500, 1_000_000, 5, repeats=1
+    )  # in groups: no more memory but for the updates

@@ -31,10 +31,11 @@ def in_groups(
     *seeds, last_seed = (
         stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + 1)
     )
-    programs, found, total, standing = compiled(part, GROUPED), [], None, None
+    programs, found, total = compiled(part, GROUPED), [], None
+    standing = Standing(jnp.array(True), {}, jnp.array(False))
     for number, own_seed in enumerate(seeds):
         state, one = walk(programs, own_seed, _group(part.peers, number, updates, public))
-        standing = one if standing is None else _joined(standing, one)
+        standing = _joined(standing, one)
         if not bool(standing.ok):
             return state, standing
         output = state.pop("output")

@@ -97,15 +97,10 @@ class Norm(Certificate):
         return (self.reach(bits, length) ** 2).bit_length()
 
     def holds(self, field: Field, message: Any, bits: int) -> Any:
-        wide, reach = message.astype(jnp.int64), self.reach(bits, message.shape[-1])
-        short = jnp.all(jnp.abs(wide) <= reach, axis=-1)  # of the others the sum might not fit
-        clipped = jnp.clip(wide, -reach, reach).astype(jnp.float64)
-        small = jnp.sum(jnp.square(clipped), axis=-1) < 2.0**62
-        return short & small & (jnp.sum(jnp.square(wide), axis=-1) <= reach**2)
+        return kernels.squared_norms(message) <= np.uint64(self.reach(bits, message.shape[-1]) ** 2)  # < p / 82
 
     def helpers(self, field: Field, message: Any, bits: int) -> Any:
-        square = jnp.sum(jnp.square(message.astype(jnp.int64)), axis=-1)
-        length = message.shape[-1]
+        square, length = kernels.squared_norms(message).astype(jnp.int64), message.shape[-1]
         slack = jnp.clip(self.reach(bits, length) ** 2 - square, 0)
         return split(field, slack, self._slack_width(bits, length))
 

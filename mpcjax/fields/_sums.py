@@ -107,13 +107,18 @@ def _long_rows(e: int, terms: Callable[[slice], Sequence[jax.Array]], length: in
 
 def reduced(e: int, words: Sequence[jax.Array], axes: tuple[int, ...]) -> list[jax.Array]:
     """Sum mod p over ``axes`` of each array of words (any value of their type), of up to 2**32 terms."""
-    parts = [half for w in words for half in halves(w.astype(U64))]
-    # by the platform that the program is lowered for, not the one that it is traced on
-    sums = lax.platform_dependent(parts, cpu=partial(_together, axes), default=partial(_apart, axes))
+    sums = exact(words, axes)
     limit = min(math.prod(words[0].shape[axis] for axis in axes) << 32, 1 << 64) - 1
     low = [finish(e, s, limit) for s in sums[0::2]]
     high = [finish(e, s, limit) for s in sums[1::2]]
     return [add(e, lo, rotate(e, hi, 32)) for lo, hi in zip(low, high, strict=True)]
+
+
+def exact(words: Sequence[jax.Array], axes: tuple[int, ...]) -> list[jax.Array]:
+    """Sums over ``axes`` of the low and of the high halves of each array of words, one after the other; not mod p."""
+    parts = [half for w in words for half in halves(w.astype(U64))]
+    # by the platform that the program is lowered for, not the one that it is traced on
+    return lax.platform_dependent(parts, cpu=partial(_together, axes), default=partial(_apart, axes))
 
 
 def short(e: int, x: jax.Array, weights: np.ndarray) -> jax.Array:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.fields import _sums, _words
 from mpcjax.fields.mersenne import Array, Field, Operand
@@ -49,6 +51,15 @@ def cross_terms(field: Field, x: Array, w: Array) -> jax.Array:
     Q(y) = sum_k w_k y_k**2, hold besides the four Q(x_i).
     """
     return _cross_terms(field, field.asarray(x), field.asarray(w))
+
+
+def squared_norms(x: Any) -> jax.Array:
+    """Signed integers x [..., d], d < 2**31 -> sum_k x_k**2 [...] as uint64, exact below 2**62, and 2**62 from there on."""
+    size = jnp.abs(jnp.clip(x.astype(jnp.int64), -(1 << 31), 1 << 31)).astype(jnp.uint64)
+    low, high = _sums.exact([size * size], (x.ndim - 1,))
+    high, low = high + (low >> np.uint64(32)), low & np.uint64(0xFFFFFFFF)
+    top = np.uint64(1 << 30)
+    return jnp.where(high < top, high << np.uint64(32) | low, top << np.uint64(32))
 
 
 def powers(field: Field, v: Operand, count: int) -> jax.Array:

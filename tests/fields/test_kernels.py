@@ -94,6 +94,17 @@ def test_many_rows(field: Field, n: int, few: int, monkeypatch: pytest.MonkeyPat
     same(field, field.sum(x, 1), xo.sum(1))
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_squared_norms_are_exact_or_say_that_they_are_too_large(dtype: type) -> None:
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    rows = [[0, 0, 0], [3, -4, 0], [(1 << 31) - 1, 0, 0], [1 << 30, -(1 << 30), 1], [(1 << 31) - 1, 65535, 362]]
+    rows += [[least, 0, 0], [most, most, 0], [most, least, 1]]
+    x = np.array(rows, object)
+    expected = [min(int(v), 1 << 62) for v in (x * x).sum(1)]
+    result = kernels.squared_norms(jax.numpy.asarray(x.astype(dtype)))
+    assert np.asarray(result).tolist() == expected and result.dtype == np.uint64
+
+
 @every_field
 def test_powers(field: Field) -> None:
     v, vo = elements(field, (3,), 1)
