@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mpcjax
-from benchmarks import harness
+from benchmarks import harness, passive
 from mpcjax.rules import Public, Rule
 
 RULES = ("mean", "rsa", "centered_clipping", "fltrust")
@@ -53,6 +53,11 @@ def measure(rule: str, peers: int, length: int, parties: int, repeats: int) -> l
         seconds = float(np.median([sum(t.get(phase, 0.0) for phase in phases) for t in times[1:]]))
         rows.append(harness.row(f"round/{part}", seconds, "s", **shape))
     total = float(np.median([sum(t.values()) for t in times[1:]]))
+    if chosen.additive:
+        unchecked = passive.runner(chosen, committee, updates)
+        seconds = harness.seconds(lambda: unchecked(np.arange(8, dtype=np.uint32)), repeats=repeats)
+        rows.append(harness.row("round/passive: nothing checked", seconds, "s", **shape))
+        rows.append(harness.row("round/active over passive", total / seconds, "x", **shape))
     plain = harness.seconds(_plain(chosen, updates, extra), repeats=repeats)
     return [
         *rows,

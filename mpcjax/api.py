@@ -71,7 +71,7 @@ def simulate(
     if attempts < 1:
         raise ValueError(f"attempts={attempts}: at least one committee must be tried")
     chosen = (parties - 1) // 2 if threshold is None else threshold
-    if group is not None and (not isinstance(group, (int, np.integer)) or group < 1):
+    if group is not None and (isinstance(group, bool) or not isinstance(group, (int, np.integer)) or group < 1):
         raise ValueError(
             f"group={group!r}: legal are whole numbers from 1, the peers handled at a time; or leave it out"
         )
@@ -135,6 +135,9 @@ def estimate(
     rule: Rule | str, params: Any, *, peers: int, committee: Committee, fraction_bits: int | None = None
 ) -> Cost:
     """Exact communication, material and leakage of a round outside of `jit`, without running it.
+
+    Large rounds of additive rules run in groups of peers, each of which takes the rounds of a whole one; inside `jit`, or
+    with `simulate(..., group=peers)`, there is one group.
 
     Args:
         rule: a rule or its name.

@@ -50,6 +50,11 @@ class Setup:
         return dataclasses.replace(self, peers=-(-self.peers // self.groups), groups=1, total=self.peers)
 
     @property
+    def parts(self) -> int:
+        """Of a group: how many there are."""
+        return -(-(self.total or self.peers) // self.peers)
+
+    @property
     def certificate(self) -> Certificate:
         return self.rule.certificate(self.total or self.peers)
 
@@ -150,6 +155,7 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     bound = setup.certificate.bound(setup.bits, setup.length)
     combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
     _require_vector(combined, setup)
+    Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
     kept = {key: state[key] for key in ("public", "finite", "well", "certified")}
     return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
 
@@ -198,9 +204,6 @@ ALL = tuple(PHASES)
 GROUPED, LAST = ALL[:-1], ALL[-1:]  # what every group of peers goes through, and what follows for the sum
 
 
-FIRST = np.int32(0)
-
-
-def starting(updates: Any, public: Public, first: Any = FIRST) -> State:
-    """What the first phase takes; `first` is the number of the first of these peers."""
-    return {"updates": updates, "public": public, "first": first}
+def starting(updates: Any, public: Public, first: Any = None) -> State:
+    """What the first phase takes; `first` is the number of the first of these peers, 0 by default."""
+    return {"updates": updates, "public": public, "first": np.int32(0) if first is None else first}

@@ -96,11 +96,14 @@ class Plan:
 def plan(setup: Setup, names: tuple[str, ...] = ALL) -> Plan:
     """For the phases `names` and their material. No array is touched."""
     if setup.groups > 1:
-        each, last = plan(setup.part, GROUPED), plan(setup.part, LAST)
-        demands, entries, opened = (
-            getattr(each, kind) * setup.groups + getattr(last, kind) for kind in ("demands", "entries", "opened")
+        each, last, more = plan(setup.part, GROUPED), plan(setup.part, LAST), setup.groups - 1
+        repeated = tuple(
+            dataclasses.replace(entry, uploaded=0.0) for entry in each.entries
+        )  # a peer deals in one group
+        entries = each.entries + repeated * more + last.entries
+        return Plan(
+            each.demands * setup.groups + last.demands, entries, each.opened * setup.groups + last.opened, setup.bits
         )
-        return Plan(demands, entries, opened, setup.bits)
     walked = {name: found for name, found in zip(PHASES, _walked(setup), strict=True) if name in names}
     demands = tuple(demand for demand, _ in walked.values())
     _, ledger = count(lambda rt: _booked_offline(rt, sum(demands, Demand())), setup.scheme)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
 from typing import Any
 
@@ -29,6 +30,8 @@ from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
 
 GROUP_BYTES = 1_000_000_000
+OFFLINE = "offline"
+_beginning = threading.Lock()  # one thread traces, others wait and find the programs begun
 
 
 class Committee:
@@ -142,17 +145,17 @@ def _attempt(
 def _walk(
     arrays: Any, seconds: dict[str, float], programs: dict[str, Any], seed: Any, state: State
 ) -> tuple[State, Standing]:
-    """One program after the other, until a check fails. Adds to `seconds`."""
+    """One program after the other, until a check fails. Adds to `seconds`; what ran last stands last."""
     _begin(programs, seed, arrays, state)
 
     def timed(name: str, *args: Any) -> Any:
         start = time.perf_counter()
         result = jax.block_until_ready(programs[name](*args))
-        seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+        seconds[name] = seconds.pop(name, 0.0) + time.perf_counter() - start
         return result
 
-    stocks, standing = timed("offline", seed, arrays)
-    for name, stock in zip([name for name in programs if name != "offline"], stocks, strict=True):
+    stocks, standing = timed(OFFLINE, seed, arrays)
+    for name, stock in zip(_online(programs), stocks, strict=True):
         if not bool(standing.ok):
             break  # what is opened later would rest on something unverified
         if name == "exclude" and bool(jnp.all(state["well"])):
@@ -163,22 +166,33 @@ def _walk(
     return state, standing
 
 
+def _online(programs: dict[str, Any]) -> list[str]:
+    return [name for name in programs if name != OFFLINE]
+
+
 def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State) -> None:
-    """On the first walk: trace all programs, and compile them side by side in the background."""
-    if programs["offline"].begun:
-        return
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    stocks, standing = programs["offline"].begin(pool, seed, arrays)
-    for name, stock in zip([name for name in programs if name != "offline"], stocks, strict=True):
-        state, standing = programs[name].begin(pool, seed, arrays, stock, state, standing)
-    pool.shutdown(wait=False)
+    """On the first walk: trace all programs, and compile them side by side in the background.
+
+    Arrays that are bound to a device make other programs than their shapes tell: these compile when they are called.
+    """
+    bound = any(getattr(leaf, "committed", False) for leaf in jax.tree_util.tree_leaves((seed, arrays, state)))
+    with _beginning:
+        if bound or programs[OFFLINE].begun:
+            return
+        pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        try:
+            stocks, standing = programs[OFFLINE].begin(pool, seed, arrays)
+            for name, stock in zip(_online(programs), stocks, strict=True):
+                state, standing = programs[name].begin(pool, seed, arrays, stock, state, standing)
+        finally:
+            pool.shutdown(wait=False)
 
 
 @lru_cache(maxsize=64)
 def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict[str, Any]:
     """The jitted phases `names` of a setup, and the program for their material; shapes are static: each compiles once."""
     parties, field = setup.scheme.parties, setup.scheme.field
-    plan(setup, names)
+    plan(setup, names)  # refuses here, not in the midst of a round, what cannot be traced
 
     def fabric(arrays: Any) -> Simulated:
         return Simulated(parties, None if tamper is None else tamper.hook(field, arrays))
@@ -190,7 +204,7 @@ def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict
         return Forwarding(run)
 
     return {
-        "offline": Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names)),
+        OFFLINE: Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names)),
         **{name: phase(name) for name in names},
     }
 
@@ -210,20 +224,19 @@ class Forwarding:
 
         self._compute = jax.jit(compute)
         self._compilation: Future[Any] | None = None
-
-    @property
-    def begun(self) -> bool:
-        return self._compilation is not None
+        self.begun = False
 
     def begin(self, pool: Executor, *args: Any) -> Any:
         """Compile for arrays of these shapes in `pool`; the first call waits for it. Returns the shapes of its results."""
+        self.begun = True
         traced, results = self.trace(*jax.tree_util.tree_map(_shape_of, args))
         self._compilation = pool.submit(traced.lower().compile)  # `jit` finds it when it is called
         return results
 
     def __call__(self, *args: Any) -> Any:
-        if self._compilation is not None:
-            self._compilation.result()
+        compilation, self._compilation = self._compilation, None
+        if compilation is not None:
+            wait([compilation])  # had it failed, `jit` would try again and say why
         return self._joined(self._compute(*args), args)
 
     def trace(self, *args: Any) -> tuple[Any, Any]:
@@ -238,4 +251,6 @@ class Forwarding:
 
 
 def _shape_of(x: Any) -> jax.ShapeDtypeStruct:
-    return x if isinstance(x, jax.ShapeDtypeStruct) else jax.ShapeDtypeStruct(x.shape, x.dtype)
+    if isinstance(x, jax.ShapeDtypeStruct):
+        return x
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=getattr(x, "weak_type", False))

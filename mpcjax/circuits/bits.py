@@ -115,7 +115,7 @@ class Chain(NamedTuple):
         return jnp.where(self.c, self.v, field.sub(1, self.v))
 
 
-def subtraction(field: Field, c: Any, r: Any) -> Chain:
+def subtraction(c: Any, r: Any) -> Chain:
     """The chain of c - r for public bits `c [..., n]` and shared bits `r [rows, ..., n]`: c_i < r_i, c_i = r_i."""
     return Chain(r, c != 0)
 
@@ -193,7 +193,7 @@ def less_than_public(rt: Runtime, c: Any, r: Any) -> Any:
 
     Cost: ceil(log2 n) levels; for n = 61, 85 products. Revealed: nothing.
     """
-    return fold(rt, [subtraction(rt.field, c, r)], [False])[0][0]
+    return fold(rt, [subtraction(c, r)], [False])[0][0]
 
 
 def product(rt: Runtime, x: Any) -> Any:

@@ -31,7 +31,7 @@ def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | N
 
     x < 0 iff y = 2x mod p is odd. With c = y + r opened, the lowest bit of y is c_0 xor r_0 xor [c < r], as p is odd.
     The exclusive or is no extra level: r_0 xor w = r_0 + (1 - 2 r_0) w, and 1 - 2 r_0 joins the chain of [c < r] on
-    top, as a position that generates nothing and propagates it.
+    top, as a position that generates nothing and propagates 1 - 2 r_0.
 
     Cost: ceil(log2 (e + 1)) levels; for e = 61, 1 opening, 6 levels, 86 products, 61 bits; for e = 31, 5, 42, 31.
     Revealed: nothing, c is uniform. Guarantee: exact. Source: Nishide, Ohta 2007; Reistad, Toft 2007.
@@ -42,12 +42,11 @@ def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | N
     mask = solved_bits(rt, x.shape[1:]) if mask is None else mask
     c = open_many(rt, field.add(field.double(x), mask.value), "compare")
     digits, lowest = public_bits(field, c, field.exponent), mask.bits[..., :1]
-    chain = subtraction(field, digits, mask.bits)
+    chain = subtraction(digits, mask.bits)
     flip = field.sub(1, field.double(lowest))
     top = Chain(flip, jnp.ones(flip.shape[1:], bool))
-    flipped, _ = fold(rt, [Chain(*(jnp.concatenate(both, axis=-1) for both in zip(chain, top, strict=True)))], [False])[
-        0
-    ]
+    whole = Chain(*(jnp.concatenate(both, axis=-1) for both in zip(chain, top, strict=True)))
+    flipped, _ = fold(rt, [whole], [False])[0]
     return _xor_public(rt, digits[..., 0], field.add(lowest[..., 0], flipped))
 
 
@@ -93,7 +92,7 @@ def is_zero(rt: Runtime, x: Any, *, mask: Mask | None = None) -> Any:
     field = rt.field
     mask = solved_bits(rt, x.shape[1:]) if mask is None else mask
     c = open_many(rt, field.add(x, mask.value), "is zero")
-    return product(rt, subtraction(field, public_bits(field, c, field.exponent), mask.bits).propagates(field))
+    return product(rt, subtraction(public_bits(field, c, field.exponent), mask.bits).propagates(field))
 
 
 def _fits_short(rt: Runtime, width: int) -> bool:

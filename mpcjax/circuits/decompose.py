@@ -51,7 +51,7 @@ def decompose(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | Non
         mask = solved_bits(rt, x.shape[1:])
     levels = math.ceil(math.log2(length)) if short else _block_levels(length)
     c = open_many(rt, rt.field.add(x, mask.value), "decompose")
-    chain = subtraction(rt.field, public_bits(rt.field, c, length), mask.bits[..., :length])
+    chain = subtraction(public_bits(rt.field, c, length), mask.bits[..., :length])
     g, p = _prefixes(rt, chain, levels, ring=not short)
     if short:
         return _digits(rt, chain, g, p, levels, None)

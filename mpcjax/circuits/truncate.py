@@ -71,8 +71,8 @@ def _remainder(rt: Runtime, x: Any, bits: int, mask: Mask) -> Any:
     shifted = field.add(x, field.asarray((1 << (e - 1)) - 1))
     c = open_many(rt, field.add(shifted, mask.value), "truncate") + field.dtype.type(1)  # in [1, p], not reduced
     known, secret = public_bits(field, c, e), mask.bits
-    low = subtraction(field, known[..., :bits], secret[..., :bits])
-    high = subtraction(field, known[..., bits:], secret[..., bits:])
+    low = subtraction(known[..., :bits], secret[..., :bits])
+    high = subtraction(known[..., bits:], secret[..., bits:])
     (g, p), (g_high, p_high) = fold(rt, [low, high], [True, True])
     scale = (1 << bits) % field.modulus
     left = jnp.stack([field.neg(p_high), field.mul(p, scale)], axis=-1)

@@ -28,7 +28,7 @@ UNROLL = 128
 _UNROLL_SHORT = 8
 _SHORT = 256
 _FEW = 1 << 20  # elements up to which code size matters more than speed
-SHORT = 1 << 30
+SMALL = 1 << 30  # weights that add up to less are small: their sum with the halves of words fits a word
 _LANES = 16  # pieces into which one long row is cut, so that the cores can share it
 _SPLIT_FROM = 1 << 16
 
@@ -121,15 +121,15 @@ def exact(words: Sequence[jax.Array], axes: tuple[int, ...]) -> list[jax.Array]:
     return lax.platform_dependent(parts, cpu=partial(_together, axes), default=partial(_apart, axes))
 
 
-def short(e: int, x: jax.Array, weights: np.ndarray) -> jax.Array:
-    """Sum of x * weights over the last axis, for host integers of either sign, of which each sum has at most ``SHORT``."""
+def small_weights(e: int, x: jax.Array, weights: np.ndarray) -> jax.Array:
+    """Sum of x * weights over the last axis, for host integers of either sign, of which each sum has at most ``SMALL``."""
     wide = jnp.asarray(weights.astype(np.int32)).astype(np.int64).astype(U64)  # constants of 64 bits: see `Field`
     axes, terms = (x.ndim - 1,), [part * wide for part in _parts(e, x)]
     sums = lax.platform_dependent(terms, cpu=partial(_together, axes), default=partial(_apart, axes))
     return _signed(e, sums, int(np.abs(weights).sum(-1).max()))
 
 
-def short_unrolled(e: int, columns: Sequence[jax.Array], weights: Sequence[int]) -> jax.Array:
+def small_weights_unrolled(e: int, columns: Sequence[jax.Array], weights: Sequence[int]) -> jax.Array:
     """The same for one row of weights, not all zero, over a list of arrays, in one loop over their elements."""
     pairs = [(_parts(e, column), weight) for column, weight in zip(columns, weights, strict=True) if weight]
     places = range(len(pairs[0][0]))

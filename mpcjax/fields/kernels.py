@@ -53,6 +53,7 @@ def cross_terms(field: Field, x: Array, w: Array) -> jax.Array:
     return _cross_terms(field, field.asarray(x), field.asarray(w))
 
 
+@jax.jit
 def squared_norms(x: Any) -> jax.Array:
     """Signed integers x [..., d], d < 2**31 -> sum_k x_k**2 [...] as uint64, exact below 2**62, and 2**62 from there on."""
     size = jnp.abs(jnp.clip(x.astype(jnp.int64), -(1 << 31), 1 << 31)).astype(jnp.uint64)

@@ -115,6 +115,7 @@ def echelon(field: Field, matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return work, pivots
 
 
+Entries = tuple[tuple[int, ...], ...]
 SMALL = 1 << 14  # elements up to which code size matters more than speed
 
 
@@ -130,31 +131,31 @@ def apply_static(field: Field, matrix: np.ndarray, x: Array, axis: int = 0) -> j
             f"apply_static of a matrix {matrix.shape} along axis {axis} of {x.shape}: legal is [r, c] with c the "
             f"length of that axis"
         )
-    centred = _centred(field, matrix)
-    if x.size <= SMALL:
-        return jnp.moveaxis(_product(field, centred, jnp.moveaxis(x, axis, -1)[..., None, :]), -1, axis)
-    return _apply(field, tuple(map(tuple, centred)), x, axis % x.ndim)
+    return (_product if x.size <= SMALL else _apply)(field, _centred(field, matrix), x, axis % x.ndim)
 
 
-def _centred(field: Field, matrix: np.ndarray) -> np.ndarray:
+def _centred(field: Field, matrix: np.ndarray) -> Entries:
     """Entries as Python ints in [-p / 2, p / 2]."""
     residues = matrix.astype(object) % field.modulus
-    return np.where(residues > field.modulus // 2, residues - field.modulus, residues)
+    return tuple(map(tuple, np.where(residues > field.modulus // 2, residues - field.modulus, residues)))
 
 
-def _is_short(rows: Any) -> bool:
-    return bool(np.abs(np.atleast_2d(np.asarray(rows, object))).sum(-1).max() < _sums.SHORT)
-
-
-def _product(field: Field, matrix: np.ndarray, x: jax.Array) -> jax.Array:
-    """matrix [r, c] of centred ints times x [..., 1, c]: [..., r]."""
-    if _is_short(matrix):
-        return _sums.short(field.exponent, x, matrix)
-    return field.dot(x, field.from_int(matrix))
+def _are_small(rows: Any) -> bool:
+    return bool(np.abs(np.atleast_2d(np.asarray(rows, object))).sum(-1).max() < _sums.SMALL)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 3), inline=True)
-def _apply(field: Field, entries: tuple[tuple[int, ...], ...], x: jax.Array, axis: int) -> jax.Array:
+def _product(field: Field, entries: Entries, x: jax.Array, axis: int) -> jax.Array:
+    matrix, columns = np.asarray(entries, object), jnp.moveaxis(x, axis, -1)[..., None, :]
+    if _are_small(matrix):
+        product = _sums.small_weights(field.exponent, columns, matrix)
+    else:
+        product = field.dot(columns, field.from_int(matrix))
+    return jnp.moveaxis(product, -1, axis)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 3), inline=True)
+def _apply(field: Field, entries: Entries, x: jax.Array, axis: int) -> jax.Array:
     columns = [jax.lax.index_in_dim(x, j, axis, keepdims=False) for j in range(x.shape[axis])]
     return jnp.stack([_row(field, row, columns) for row in entries], axis)
 
@@ -162,8 +163,8 @@ def _apply(field: Field, entries: tuple[tuple[int, ...], ...], x: jax.Array, axi
 def _row(field: Field, row: tuple[int, ...], columns: list[jax.Array]) -> jax.Array:
     if not any(row):
         return jnp.zeros_like(columns[0])
-    if _is_short(row):
-        return _sums.short_unrolled(field.exponent, columns, row)
+    if _are_small(row):
+        return _sums.small_weights_unrolled(field.exponent, columns, row)
     terms = [field.scale_small(column, k) for k, column in zip(row, columns, strict=True) if k]
     return functools.reduce(field.add, terms)
 

@@ -46,7 +46,7 @@ def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
 
 def _deal(rt: Runtime, values: Any, noise: Any, degree: int, label: str) -> Any:
     """Every party deals `values [rows, count]` with `noise [rows, degree * count]`: `[rows, dealer, count]`."""
-    shares = rt.scheme.share(values, jnp.moveaxis(noise.reshape(noise.shape[0], degree, -1), 1, 0))
+    shares = rt.scheme.share(values, jnp.moveaxis(noise.reshape(noise.shape[0], degree, values.shape[1]), 1, 0))
     return rt.fabric.exchange(jnp.moveaxis(shares, 0, 1), rt.fresh(f"deal {label}"))
 
 

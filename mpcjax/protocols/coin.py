@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.prg import Stream
-from mpcjax.protocols.opening import open_now
+from mpcjax.protocols.opening import checked, open_now
 from mpcjax.protocols.packing import key_elements, stream_from_elements
 from mpcjax.runtime import Runtime
 
@@ -43,6 +43,4 @@ def first_coin(rt: Runtime) -> Stream:
 def open_now_plain(rt: Runtime, x: Any, label: str) -> Any:
     """Open with the consistency check alone, also where bad shares could be corrected (offline: repeat instead)."""
     shares = rt.fabric.broadcast(x, rt.fresh(label))
-    value, consistent = rt.scheme.opened(shares)
-    rt.check("opening", consistent)
-    return value
+    return checked(rt, shares)

@@ -27,7 +27,7 @@ def open_now(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
         x = rt.gate(x)
         rt.fabric.ledger.opened.append(label)
     shares = rt.fabric.broadcast(x, rt.fresh(label))
-    return _corrected(rt, shares) if rt.scheme.robust else _checked(rt, shares)
+    return _corrected(rt, shares) if rt.scheme.robust else checked(rt, shares)
 
 
 def open_many(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
@@ -64,7 +64,8 @@ def king_open(rt: Runtime, x: Any, degree: int, label: str) -> Any:
     return rt.fabric.broadcast(told, f"{name}/from king").reshape(-1)[:count].reshape(shape)
 
 
-def _checked(rt: Runtime, shares: Any) -> Any:
+def checked(rt: Runtime, shares: Any) -> Any:
+    """The value of broadcast `shares [parties, ...]` of degree t, if they are consistent."""
     value, consistent = rt.scheme.opened(shares)
     rt.check("opening", consistent)
     return value

@@ -25,7 +25,7 @@ from mpcjax.protocols.opening import open_now
 from mpcjax.runtime import Combination, Dots, Runtime, Squares
 
 MANY = 1 << 16  # up to this length a level cuts into sixteen pieces, not four
-FEW = 1 << 12  # from this length on two levels do, of as many pieces as the square root of the length
+FEW = 1 << 12  # up to this length two levels do, of as many pieces as the square root of the length
 LARGE = 1 << 14  # squares of so many elements are folded peer by peer before they join the others
 
 

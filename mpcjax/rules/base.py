@@ -45,8 +45,8 @@ class Rule(abc.ABC):
 
     Attributes: `name`; `paper` (authors and year); `reveals`, names of all that becomes public besides one bit per peer;
     `needs`, arguments of `mpcjax.aggregate` without which the rule cannot run; `takes`, those it uses if they are given;
-    `additive`: `combine` of all peers is the sum of `combine` of groups of them (and uses of `public` only what is per
-    peer), so that peers may be handled group by group.
+    `additive`: `combine` of all peers is the sum of `combine` of groups of them, exactly (linear, without `rescale`), so
+    that peers may be handled group by group; `local` and `combine` then see the `weights` and `accepted` of a group.
     """
 
     name: str = ""

@@ -93,9 +93,9 @@ def test_solve_inverse_and_rank(field: Field) -> None:
 
 
 @every_field
-@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("small", [linalg.SMALL, 0])
-@pytest.mark.parametrize("most", [5, (1 << 30) // 4, (1 << 59) + 7])  # the second: as large as plain products can be
+@pytest.mark.parametrize("most", [(1 << 30) // 4, (1 << 59) + 7])  # the first: as large as plain products can be
 def test_apply_static(field: Field, axis: int, small: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linalg, "SMALL", small)
     p = field.modulus

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +13,8 @@ import pytest
 import mpcjax
 from mpcjax import session, simulator
 from mpcjax._compat import x64
+from mpcjax.certificates import Signs
+from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.phases import GROUPED, LAST, Output, Setup, starting
@@ -46,6 +51,7 @@ def test_the_same_bits_as_all_at_once(rule):
     assert list(apart.report.excluded) == [4]
     assert apart.report.cost.fraction_bits == together.report.cost.fraction_bits
     assert apart.report.rounds > 2 * together.report.rounds
+    assert apart.report.upload_bytes == together.report.upload_bytes  # every peer deals once
     assert apart.report.cost == mpcjax.estimate(rule, LENGTH, peers=PEERS, committee=mpcjax.simulate(3, group=GROUP))
 
 
@@ -83,7 +89,9 @@ def test_the_plan_is_what_the_groups_send():
         return tuple(own.ledger.entries)
 
     with x64():
-        assert plan(whole).entries == sent(GROUPED) * 3 + sent(LAST)
+        each, last, planned = sent(GROUPED), sent(LAST), plan(whole).entries
+        assert [(e.label, e.rounds, e.sent) for e in planned] == [(e.label, e.rounds, e.sent) for e in each * 3 + last]
+        assert sum(entry.uploaded for entry in planned) == sum(entry.uploaded for entry in each)
         assert part.certificate == whole.certificate and part.bits == whole.bits
 
 
@@ -110,8 +118,9 @@ def test_a_check_that_fails_in_one_group_stops_the_round(monkeypatch):
 
     monkeypatch.setattr(simulator, "_walk", second_fails)
     committee = mpcjax.simulate(3, group=GROUP, attempts=1)
-    with pytest.raises(mpcjax.Abort, match="king"):
+    with pytest.raises(mpcjax.Abort, match="king") as caught:
         mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    assert caught.value.phase == "verify"  # the last that ran, although the first group went as far
     assert walked == [("offline", *GROUPED)] * 2
 
 
@@ -121,7 +130,87 @@ def test_by_default_a_gigabyte_of_shares_at_a_time():
     assert committee.groups(3, 10**9) == 3
 
 
-@pytest.mark.parametrize("group", [0, -1, 2.5, "3"])
+@dataclasses.dataclass(frozen=True)
+class Disturbed:
+    """Adds 1 to what is sent in `phase` (of `kind`) where a traced switch is on: the first row, or a peer's first share."""
+
+    phase: str
+    kind: str = "broadcast"
+
+    def arrays(self, members: tuple[int, ...], round: int | None, attempt: int) -> Any:
+        return np.array(attempt == 0)
+
+    def hook(self, field: Any, on: Any) -> Any:
+        def tamper(message: Any, x: Any) -> Any:
+            if (message.phase, message.kind) != (self.phase, self.kind) or x.dtype != field.dtype or not x.size:
+                return x
+            first = x[0] if self.kind == "broadcast" else x[0, 0]
+            moved = jnp.where(on, field.add(first, field.ones(())), first)
+            return x.at[0].set(moved) if self.kind == "broadcast" else x.at[0, 0].set(moved)
+
+        return tamper
+
+
+def only_in_group(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switches `Disturbed` on in one group of a round."""
+    walk, walked = simulator._walk, []
+
+    def switched(arrays, seconds, programs, seed, state):
+        walked.append(0)
+        return walk(arrays & np.array(len(walked) == number + 1), seconds, programs, seed, state)
+
+    monkeypatch.setattr(simulator, "_walk", switched)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_bad_dealing_in_a_group_leaves_its_peer_out(number, monkeypatch):
+    only_in_group(number, monkeypatch)
+    committee = mpcjax.simulate(3, tamper=Disturbed("deal", "peers"), group=GROUP)
+    result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    bad = number * GROUP
+    assert set(result.report.excluded) == {bad} and not bool(result.report.well_dealt[bad])
+    signs = np.sign(np.delete(updates(), bad, axis=0)).sum(0)
+    np.testing.assert_allclose(np.asarray(result.value), 0.07 * signs, rtol=1e-6)
+
+
+def test_a_lie_in_the_last_group_alone_is_caught(monkeypatch):
+    only_in_group(2, monkeypatch)
+    committee = mpcjax.simulate(3, tamper=Disturbed("verify certificates"), group=GROUP)
+    result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    assert len(result.report.failed) == 1 and bool(result.report.verified)
+    np.testing.assert_allclose(np.asarray(result.value), 0.07 * np.sign(updates()).sum(0), rtol=1e-6)
+
+
+def test_whom_a_robust_committee_corrects_in_one_group_is_named(monkeypatch):
+    only_in_group(1, monkeypatch)
+    committee = mpcjax.simulate(4, 1, tamper=Disturbed("verify certificates"), group=GROUP)
+    result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    assert result.report.liars == (result.report.committee[0],) and result.report.failed == ()
+    np.testing.assert_allclose(np.asarray(result.value), 0.07 * np.sign(updates()).sum(0), rtol=1e-6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled(mpcjax.rules.Rule):
+    """The sum of signs, scaled by so much that a few of them reach p / 2."""
+
+    name = "scaled"
+    additive = True
+
+    def certificate(self, peers: int) -> Signs:
+        return Signs()
+
+    def combine(self, messages: Any, public: Public) -> Any:
+        return messages.sum(0) * (1 << 58)
+
+
+def test_the_sum_over_groups_is_refused_where_it_could_overflow():
+    for group in (None, 2):
+        with pytest.raises(BoundError, match=r"sum over groups|product"):
+            mpcjax.estimate(Scaled(), LENGTH, peers=4, committee=mpcjax.simulate(3, group=group))
+    assert mpcjax.estimate(Scaled(), LENGTH, peers=3, committee=mpcjax.simulate(3)).rounds
+
+
+@pytest.mark.parametrize("group", [0, -1, 2.5, "3", True])
 def test_a_group_that_is_no_number_of_peers(group):
     with pytest.raises(ValueError, match="group="):
         mpcjax.simulate(3, group=group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -87,6 +87,25 @@ def test_a_program_compiled_in_the_background_is_the_one_that_runs():
     assert phase.begun and len(compilations) == 1 and shapes["new"].shape == (5,)
     result = phase(x)["new"]
     assert len(compilations) == 1 and np.asarray(result).tolist() == [0, 1, 3, 6, 10]
+
+
+def test_a_failed_compilation_is_tried_again():
+    class Refuses(Executor):
+        def submit(self, function, /, *args, **kwargs):
+            future = Future()
+            future.set_exception(RuntimeError("out of memory"))
+            return future
+
+    phase, x = Forwarding(lambda x: x + 1), jnp.arange(3)
+    phase.begin(Refuses(), x)
+    for _ in range(2):
+        assert np.asarray(phase(x)).tolist() == [1, 2, 3]
+
+
+def test_arrays_bound_to_a_device_are_taken():
+    x = jax.device_put(np.ones((PEERS, LENGTH), np.float32), jax.devices()[0])
+    result = mpcjax.aggregate(x, "rsa", committee=mpcjax.simulate(parties=3), key=b"k" * 32)
+    np.testing.assert_allclose(np.asarray(result.value), 0.07 * PEERS, rtol=1e-6)
 
 
 def test_a_cheat_is_caught_and_the_round_repeated():

@@ -1,0 +1,65 @@
+"""A round with nothing checked: what security against active corruption costs, by comparison.
+
+Peers encode and deal, the committee adds up and opens; no dealing check, no certificate, no verification. It lives here
+because the library has no switch that turns checks off. For additive rules, whose combination needs no interaction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax import _compat
+from mpcjax.api import setup_of
+from mpcjax.fabric import Simulated
+from mpcjax.fields import fixed
+from mpcjax.offline import Counter
+from mpcjax.phases import Output, Setup
+from mpcjax.prg import Stream
+from mpcjax.rules import Public, Rule
+from mpcjax.runtime import Runtime
+from mpcjax.secret import Secret
+from mpcjax.sharing import deal_rows
+from mpcjax.simulator import Committee
+
+
+def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], Any]:
+    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups that the checked round has."""
+    peers, length = updates.shape
+    setup = setup_of(rule, committee, peers, length)
+    part, public = setup.part, Public.of(peers, length)
+    add, last = jax.jit(_group, static_argnums=0), jax.jit(_opened, static_argnums=0)
+
+    @_compat.x64_scope
+    def run(seed: Any) -> Any:
+        total = None
+        for start in range(0, peers, part.peers):
+            chosen = updates[start : start + part.peers]
+            own = dataclasses.replace(setup, peers=chosen.shape[0], groups=1, total=peers)
+            more = add(own, jnp.asarray(seed).at[0].add(np.uint32(start)), chosen, np.int32(start))
+            total = more if total is None else Output(setup.scheme.field.add(total.shares, more.shares), more.scale)
+        return last(setup, total, public)
+
+    return run
+
+
+def _group(setup: Setup, seed: Any, updates: Any, first: Any) -> Output:
+    public, scheme = Public.of(*updates.shape), setup.scheme
+    message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(updates, first + jnp.arange(setup.peers), public)
+    streams = Stream.from_seed(seed).per_row("peer", range(setup.peers))
+    integers = fixed.to_integers(message, setup.bits)
+    shares = deal_rows(scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"))
+    rt = Runtime(scheme, Simulated(scheme.parties), streams, Counter(scheme.field, scheme.parties))
+    bound = setup.certificate.bound(setup.bits, setup.length)
+    combined = setup.rule.combine(Secret(rt, shares, setup.bits, bound), public)
+    return Output(combined.shares, combined.scale)
+
+
+def _opened(setup: Setup, output: Output, public: Public) -> Any:
+    value = fixed.decode(setup.scheme.field, setup.scheme.reconstruct(output.shares), output.scale)
+    return setup.rule.finish(value, public)
