@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax import session, simulator
+from mpcjax import grouping, session, simulator
 from mpcjax._compat import x64
 from mpcjax.certificates import Signs
 from mpcjax.errors import BoundError
@@ -24,7 +26,6 @@ from mpcjax.sharing import Shamir
 
 PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up
 KEY = np.arange(8, dtype=np.uint32)
-ADDITIVE = sorted(name for name, rule in RULES.items() if rule.additive)
 
 
 def updates() -> np.ndarray:
@@ -35,7 +36,7 @@ def extras(rule: str) -> dict:
     return {"weights": np.arange(1.0, PEERS + 1)} if rule == "mean" else {"center": updates()[0]}
 
 
-@pytest.mark.parametrize("rule", ADDITIVE)
+@pytest.mark.parametrize("rule", ["mean", "rsa"])  # one for each certificate; the mean has weights, RSA counts peers
 def test_the_same_bits_as_all_at_once(rule):
     x = updates()
     x[4, 2] = np.nan
@@ -181,12 +182,20 @@ def test_a_lie_in_the_last_group_alone_is_caught(monkeypatch):
     np.testing.assert_allclose(np.asarray(result.value), 0.07 * np.sign(updates()).sum(0), rtol=1e-6)
 
 
-def test_whom_a_robust_committee_corrects_in_one_group_is_named(monkeypatch):
-    only_in_group(1, monkeypatch)
-    committee = mpcjax.simulate(4, 1, tamper=Disturbed("verify certificates"), group=GROUP)
-    result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
-    assert result.report.liars == (result.report.committee[0],) and result.report.failed == ()
-    np.testing.assert_allclose(np.asarray(result.value), 0.07 * np.sign(updates()).sum(0), rtol=1e-6)
+def test_what_groups_found_is_joined():
+    """A check that failed, or a member that was accused, in any group stays so."""
+    yes, no, nobody = jnp.array(True), jnp.array(False), jnp.zeros(3, bool)
+    start = session.Standing(yes, {}, no)
+    fine = session.Standing(yes, {"king": yes}, nobody)
+    bad = session.Standing(no, {"king": no, "product": yes}, nobody.at[1].set(True))
+    for order in itertools.permutations([fine, bad, fine]):
+        joined = functools.reduce(grouping._joined, order, start)
+        assert not joined.ok and {name: bool(ok) for name, ok in joined.checks.items()} == {
+            "king": False,
+            "product": True,
+        }
+        assert joined.accused.tolist() == [False, True, False]
+    assert bool(functools.reduce(grouping._joined, [fine, fine], start).ok)
 
 
 @dataclasses.dataclass(frozen=True)
