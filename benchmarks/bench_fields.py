@@ -49,8 +49,8 @@ def contractions(field: Field, peers: int) -> list[Row]:
         "weighted squares": (partial(kernels.weighted_squares, field), (x, w)),
         "combine, public weights": (partial(kernels.combine, field, axis=1), (public, x)),
         "combine, secret weights": (partial(kernels.combine, field, axis=1), (secret, x)),
-        "fold 4 to 1": (partial(kernels.fold_groups, field), (x, v)),
-        "cross terms of 4": (partial(kernels.cross_terms, field), (x, w)),
+        "fold 4 to 1": (partial(kernels.folded, field, count=4), (x, v)),
+        "squares and cross terms of 4": (partial(kernels.square_terms, field), (x,)),
         "sum over parameters": (field.sum, (x,)),
     }
     calls = {name: partial(jax.jit(function), *arguments) for name, (function, arguments) in jobs.items()}

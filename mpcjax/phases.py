@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.certificates import Certificate, Dealt
+from mpcjax.certificates import Certificate, Dealt, prove_claims, tests, to_check
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed
 from mpcjax.prg import Stream
@@ -82,27 +82,35 @@ class Output:
 
 
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
-    """Peers encode and deal; they answer the first coin; the dealings are checked with a second."""
+    """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
     peers = Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers))
+    integers, own = _encoded(setup, state)
+    x = deal(rt, integers, peers, "message")
+    helpers = certificate.helpers(field, integers, setup.bits)
+    helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
+    agreed = certificate.agree(coin(rt), setup.length)
+    responses = certificate.responses(field, integers, setup.bits, agreed)
+    dealt = Dealt(x, helper_shares, _deal_if_any(rt, responses, peers, "responses"), setup.bits)
+    claims = certificate.claims(rt, agreed, coin(rt), dealt)
+    proofs = prove_claims(rt, peers, claims, Dealt(integers, helpers, responses, setup.bits), dealt)
+    masks = deal_masks(rt, peers)
+    well = check_dealings(rt, coin(rt), to_check(claims, proofs, dealt), masks)
+    return {**own, "public": public, "well": well, "claims": claims, "dealt": dealt, "proofs": proofs}
+
+
+def _encoded(setup: Setup, state: State) -> tuple[Any, State]:
+    """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does."""
     updates = state["updates"]
     finite = jnp.all(jnp.isfinite(updates), axis=1)
     clean = jnp.where(finite[:, None], updates, 0)
     numbers = state["first"] + jnp.arange(setup.peers)
-    message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
+    message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, state["public"])
     _require_shape(setup.rule, "local", message[0], (setup.length,))
     integers = fixed.to_integers(message, setup.bits)
-    fits = certificate.holds(field, integers, setup.bits)  # who would fail withdraws: a failing test says something
-    integers = jnp.where(fits[:, None], integers, 0)
-    x = deal(rt, integers, peers, "message")
-    helpers = _deal_if_any(rt, certificate.helpers(field, integers, setup.bits), peers, "helpers")
-    agreed = certificate.agree(coin(rt), setup.length)
-    responses = _deal_if_any(rt, certificate.responses(field, integers, setup.bits, agreed), peers, "responses")
-    dealt = Dealt(x, helpers, responses, setup.bits)
-    masks = deal_masks(rt, peers)
-    well = check_dealings(rt, coin(rt), dealt.blocks, masks)
-    own = {"finite": finite, "fits": fits}
-    return {**own, "public": public, "well": well, "agreed": agreed, "dealt": (x, helpers, responses)}
+    # who would fail withdraws: a failing test says something
+    fits = setup.certificate.holds(setup.scheme.field, integers, setup.bits)
+    return jnp.where(fits[:, None], integers, 0), {"finite": finite, "fits": fits}
 
 
 def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> None:
@@ -119,16 +127,19 @@ def _deal_if_any(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
 def _exclude(rt: Runtime, setup: Setup, state: State) -> State:
     """Shares of peers that dealt badly become sharings of zero, so that they cannot stop the others."""
     well = state["well"][None, :, None]
-    return {**state, "dealt": tuple(jnp.where(well, part, jnp.zeros_like(part)) for part in state["dealt"])}
+
+    def kept(part: Any) -> Any:
+        return jnp.where(well, part, jnp.zeros_like(part)) if part.ndim == 3 else part  # a proof has public parts too
+
+    return {**state, **{name: jax.tree_util.tree_map(kept, state[name]) for name in ("dealt", "proofs")}}
 
 
 def _certify(rt: Runtime, setup: Setup, state: State) -> State:
     """Every peer's certificate becomes sharings that are zero for an honest peer; their products are claimed."""
-    message, helpers, responses = state["dealt"]
-    dealt = Dealt(message, helpers, responses, setup.bits)
-    tests = setup.certificate.tests(rt, state["agreed"], coin(rt), dealt)
+    opened_later = tests(rt, state["claims"], state["proofs"], state["dealt"])
     kept = {key: state[key] for key in ("public", "finite", "fits", "well")}
-    return {**kept, "message": dealt.message, "tests": tests, "products": rt.products, "zeros": rt.zeros}
+    message = state["dealt"].message
+    return {**kept, "message": message, "tests": opened_later, "products": rt.products, "zeros": rt.zeros}
 
 
 def _judge(rt: Runtime, setup: Setup, state: State) -> State:

@@ -1,10 +1,11 @@
 """What the committee checks about each peer's message, without seeing it.
 
 A certificate works in three steps, two of them the peer's: `helpers` are dealt together with the message (values the
-peer knows anyway, such as bits of a slack), `responses` after a first public coin, and `tests` turns everything dealt
-into sharings that are zero for an honest peer. Products in them are claimed as usual; the tests of all peers are opened
-only after all products are verified. What a failing test opens depends on the failing peer's message; so a peer whose
-message would fail (`holds`) withdraws, and only who lies about that is seen through.
+peer knows anyway, such as bits of a slack), `responses` after a first public coin; a second coin draws the `claims`, public
+quadratic equations between these values, which the peer proves (`mpcjax.protocols.proof`). They become sharings that are
+zero for an honest peer; these tests of all peers are opened only after all products in them are verified. What a failing
+test opens depends on the failing peer's message; so a peer whose message would fail (`holds`) withdraws, and only who
+lies about that is seen through.
 """
 
 from __future__ import annotations
@@ -13,26 +14,58 @@ import abc
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
-from mpcjax.fields import Field
+from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
+from mpcjax.protocols import Form
 from mpcjax.runtime import Runtime
 
+PARTS = ("message", "helpers", "responses")
 
+
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Dealt:
-    """Shares of what the peers dealt: `message [rows, n, d]`, `helpers [rows, n, h]`, `responses [rows, n, r]`."""
+    """What the peers dealt, as shares `message [rows, n, d]`, `helpers [rows, n, h]`, `responses [rows, n, r]`.
+
+    Also as the peers themselves hold them, without the axis of rows, the message then as integers.
+    """
 
     message: Any
     helpers: Any
     responses: Any
-    bits: int
+    bits: int = dataclasses.field(metadata={"static": True})
 
-    @property
-    def blocks(self) -> list[Any]:
-        """The non-empty parts, for the dealing check."""
-        return [part for part in (self.message, self.helpers, self.responses) if part.shape[-1]]
+    def part(self, names: tuple[str, ...]) -> Any:
+        """The parts of these names as one vector."""
+        parts = [getattr(self, name) for name in names]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """`form` of the parts `about` (without parts: zero) is `constant`, plus public sums of the parts, by their weights.
+
+    `message [d]`, `helpers [h]`, `responses [r]`: these weights, None for a part that is not in the sum.
+    """
+
+    constant: Any
+    about: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True})
+    form: Form = dataclasses.field(default_factory=Form)
+    message: Any = None
+    helpers: Any = None
+    responses: Any = None
+
+    def right_side(self, field: Field, shares: Dealt) -> Any:
+        """Shares `[rows, n]`."""
+        total = self.constant
+        for name in PARTS:
+            weights = getattr(self, name)
+            total = total if weights is None else field.add(total, kernels.inner(field, shares.part((name,)), weights))
+        return total
 
 
 class Certificate(abc.ABC):
@@ -65,8 +98,8 @@ class Certificate(abc.ABC):
         return field.zeros((message.shape[0], 0))
 
     @abc.abstractmethod
-    def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
-        """Committee's side: sharings `[rows, n, T]` that are zero for an honest peer.
+    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+        """What holds for an honest peer and, but with a small probability, for no other. Of `dealt` only shapes are read.
 
         `agreed` is what the peers answered to, `second` a coin drawn after all dealings.
         """

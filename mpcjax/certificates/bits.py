@@ -1,4 +1,4 @@
-"""Bits a peer deals, and the one inner product that shows they are bits."""
+"""Bits a peer deals, and the one quadratic form that shows they are bits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from mpcjax.certificates.base import Claim
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
-from mpcjax.protocols import weighted_squares
+from mpcjax.protocols import random_form
 from mpcjax.runtime import Runtime
 
 
@@ -23,19 +24,11 @@ def powers(field: Field, width: int) -> Any:
     return field.asarray(field.from_int([pow(2, k, field.modulus) for k in range(width)]))
 
 
-def joined(field: Field, bits: Any, width: int) -> Any:
-    """Shares `[..., k * width]` of bits to shares `[..., k]` of the numbers they spell (linear, local)."""
-    return field.dot(bits.reshape(*bits.shape[:-1], -1, width), powers(field, width), axis=-1)
-
-
-def booleanity(rt: Runtime, public: Stream, bits: Any) -> list[Any]:
-    """sum_k rho_k (b_k^2 - b_k) for every peer's `bits [rows, n, K]`: sharings `[rows, n]`, zero if all are bits.
-
-    Error p^-repetitions <= 2**-SECURITY_BITS; one squares product per peer and repetition.
-    """
-    repeats = rt.repetitions(1 / rt.field.modulus)
-    weights = public.uniform("booleanity", rt.field, (repeats, bits.shape[-1]))[0]
-    return [
-        rt.field.sub(weighted_squares(rt, bits, weights[r]), rt.field.dot(bits, weights[r], axis=-1))
-        for r in range(repeats)
-    ]
+def booleanity(rt: Runtime, public: Stream, about: tuple[str, ...], length: int) -> list[Claim]:
+    """The `length` elements `about` are bits: sum_k rho_k (b_k - 1/2)^2 = sum_k rho_k / 4 for random public rho_k."""
+    field, repeats = rt.field, rt.repetitions(1 / rt.field.modulus)
+    half = pow(2, -1, field.modulus)
+    shift = jnp.broadcast_to(field.neg(half), (length,))
+    forms = [random_form(rt.scheme, public, f"booleanity {r}", length, shift) for r in range(repeats)]
+    quarter = half * half % field.modulus
+    return [Claim(field.mul(field.sum(form.weights(field, length)), quarter), about, form) for form in forms]

@@ -19,8 +19,8 @@ Derivation. Let R have independent entries -1, 0, 0, 1, and let W = 2^w. A test 
 3. Hence x.x < 81 W^2 as an integer. The peer deals the bits of the slack s = B'^2 - x.x; s >= 0 and
    x.x + s = B'^2 mod p imply the same over the integers, because 81 W^2 + 2^bits(B'^2) < p.
 
-The peer knows R.x, so it deals the bits of R.x + W (their number is the range proof), and the committee checks the
-linear relation R.x for all tau rows at once by a random combination: one pass over the shares, not tau.
+The peer knows R.x, so it deals the bits of R.x + W (their number is the range proof), and proves the linear relations
+R.x of all tau rows at once, in a random combination, together with x.x: they are one quadratic form.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.certificates.base import Certificate, Dealt
-from mpcjax.certificates.bits import booleanity, joined, split
+from mpcjax.certificates.base import Certificate, Claim, Dealt
+from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
-from mpcjax.protocols import weighted_squares
+from mpcjax.protocols import Form
 from mpcjax.runtime import SECURITY_BITS, Runtime
 
 MARGIN = 2.0**-14  # room for the float32 error of a peer's own clipping
@@ -49,7 +49,8 @@ class Norm(Certificate):
     """Accepts messages with |x|_2 <= limit, up to encoding: exactly those whose integers have norm at most `reach`.
 
     Soundness error: 2^-40 over all peers. Completeness error (an honest peer is left out): 2^-40 over all peers.
-    Cost: two inner products per peer; at most 49 + 28 tau further bits dealt per peer. Revealed: accepted or not.
+    Cost: two quadratic forms per peer, of the message and of at most 49 + 28 tau bits dealt with it, both proven by the
+    peer. Revealed: accepted or not.
     """
 
     limit: float
@@ -111,28 +112,26 @@ class Norm(Certificate):
             message.shape[0], -1
         )
 
-    def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
-        field, length = rt.field, dealt.message.shape[-1]
-        bits = jnp.concatenate([dealt.helpers, dealt.responses], axis=-1)
-        slack = joined(field, dealt.helpers, dealt.helpers.shape[-1])[..., 0]
-        square = weighted_squares(rt, dealt.message, field.ones((length,)))
-        norm = field.sub(field.add(square, slack), field.asarray(self.reach(dealt.bits, length) ** 2 % field.modulus))
-        tests = [norm, *self._linear(rt, agreed, second, dealt), *booleanity(rt, second, bits)]
-        return jnp.stack(tests, axis=-1)
+    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+        bits = dealt.helpers.shape[-1] + dealt.responses.shape[-1]
+        repeats = rt.repetitions(1 / rt.field.modulus)
+        weights = second.uniform("projections", rt.field, (repeats, self.rows))[0]
+        norms = [self._norm(rt.field, agreed, weights[r], dealt) for r in range(repeats)]
+        return [*norms, *booleanity(rt, second, ("helpers", "responses"), bits)]
 
-    def _linear(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Any]:
-        """sum_j c_j (z_j - R_j.x) for the dealt z_j, with one pass over the message: (sum_j c_j R_j).x."""
-        field, window = rt.field, self.window(rt.field)
-        repeats = rt.repetitions(1 / field.modulus)
-        spelled = field.sub(joined(field, dealt.responses, window + 1), field.asarray(1 << window))
-        weights = second.uniform("projections", field, (repeats, self.rows))[0]
-        return [
-            field.sub(
-                field.dot(spelled, weights[r], axis=-1),
-                kernels.inner(field, dealt.message, _mixed(field, weights[r], agreed)),
-            )
-            for r in range(repeats)
-        ]
+    def _norm(self, field: Field, agreed: Any, weights: Any, dealt: Dealt) -> Claim:
+        """x.x + slack = B'^2 and sum_j c_j R_j.x = sum_j c_j z_j for the dealt z_j, in one: with h = sum_j c_j R_j / 2,
+
+        sum_l (x_l + h_l)^2 = h.h + B'^2 - slack + sum_j c_j z_j. Once c is drawn, no choice of the slack undoes a wrong z_j.
+        """
+        length, window = dealt.message.shape[-1], self.window(field)
+        half = _mixed(field, field.mul(weights, pow(2, -1, field.modulus)), agreed)
+        reach = self.reach(dealt.bits, length) ** 2 % field.modulus
+        offset = field.scale_small(field.sum(weights), 1 << window)
+        constant = field.sub(field.add(field.dot(half, half), reach), offset)
+        slack = field.neg(powers(field, dealt.helpers.shape[-1]))
+        spelled = field.mul(weights[:, None], powers(field, window + 1)).reshape(-1)
+        return Claim(constant, ("message",), Form(shift=half), helpers=slack, responses=spelled)
 
     def agree(self, public: Stream, length: int) -> Any:
         """R `[tau, d]` int8."""

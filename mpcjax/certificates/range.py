@@ -8,8 +8,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates.base import Certificate, Dealt
-from mpcjax.certificates.bits import booleanity, joined, split
+from mpcjax.certificates.base import Certificate, Claim, Dealt
+from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
@@ -68,15 +68,18 @@ class Range(Certificate):
         offset = jnp.clip(message.astype(jnp.int64) + (1 << (width - 1)), 0, (1 << width) - 1)
         return split(field, offset, width).reshape(message.shape[0], -1)
 
-    def tests(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> Any:
-        field = rt.field
+    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+        """Random sums of the gaps between the messages and what the bits spell, and that they are bits."""
+        field, width, length = rt.field, self.width_at(dealt.bits), dealt.message.shape[-1]
         repeats = rt.repetitions(1 / field.modulus)
-        weights = second.uniform("range", field, (repeats, dealt.message.shape[-1]))[0]
-        width = self.width_at(dealt.bits)
-        spelled = joined(field, dealt.helpers, width)
-        gap = field.sub(field.sub(spelled, dealt.message), field.asarray(1 << (width - 1)))
-        linear = [field.dot(gap, weights[r], axis=-1) for r in range(repeats)]
-        return jnp.stack(linear + booleanity(rt, second, dealt.helpers), axis=-1)
+        weights = second.uniform("range", field, (repeats, length))[0]
+        gaps = [self._gap(field, weights[r], width) for r in range(repeats)]
+        return [*gaps, *booleanity(rt, second, ("helpers",), length * width)]
+
+    def _gap(self, field: Field, weights: Any, width: int) -> Claim:
+        spelled = field.mul(weights[:, None], powers(field, width)).reshape(-1)
+        constant = field.neg(field.scale_small(field.sum(weights), 1 << (width - 1)))
+        return Claim(constant, message=field.neg(weights), helpers=spelled)
 
 
 def _frexp(value: float) -> tuple[float, int]:

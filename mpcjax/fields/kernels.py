@@ -16,6 +16,8 @@ import numpy as np
 from mpcjax.fields import _sums, _words
 from mpcjax.fields.mersenne import Array, Field, Operand
 
+_ONCE = 1 << 16  # elements from which computing something twice costs more than a branch
+
 
 def inner(field: Field, x: Array, w: Array) -> jax.Array:
     """x [..., d], w [d] or broadcastable: sum_k w_k x_k -> [...]."""
@@ -32,25 +34,32 @@ def combine(field: Field, weights: Operand, x: Array, axis: int = 0) -> jax.Arra
     return field.combine(weights, x, axis)
 
 
-def fold_groups(field: Field, x: Array, v: Operand, width: int = 4) -> jax.Array:
-    """x [..., n, d] in ``width`` blocks of g = ceil(n / width) rows: sum_c v**c block_c -> [..., g, d].
+def fold_pieces(field: Field, x: Array, v: Operand, count: int = 4) -> jax.Array:
+    """x [..., d] in ``count`` pieces of L = ceil(d / count): sum_c v**c piece_c -> [..., L], for a scalar v.
 
-    Row j of the result belongs to rows j, g + j, 2g + j, ... of x; rows that x lacks count as zero. v is a scalar of
-    the field, or an array broadcastable to [..., g, d].
+    What the last piece lacks counts as zero.
     """
-    if width < 1:
-        raise ValueError(f"width is {width}: legal is 1 or more")
-    return _fold_groups(field, field.asarray(x), field.asarray(v), width)
+    if count < 1:
+        raise ValueError(f"count is {count}: legal is 1 or more")
+    return _fold_pieces(field, field.asarray(x), field.asarray(v), count)
 
 
-def cross_terms(field: Field, x: Array, w: Array) -> jax.Array:
-    """x [..., n, d] in 4 blocks of g = ceil(n / 4) rows (as in ``fold_groups``), w [d] -> [..., g, 5].
+def folded(field: Field, x: Array, v: Operand, count: int) -> jax.Array:
+    """``fold_pieces``, computed once where it is long and may be used twice (``materialized``)."""
+    if x.size < _ONCE:
+        return fold_pieces(field, x, v, count)
+    v = field.asarray(v)
+    return materialized(lambda v, x: fold_pieces(field, x, v, count), v, x)
 
-    With B_ij = sum_k w_k x_i,k x_j,k for the rows of one group: the numbers 2 B01, 2 B02, 2 (B03 + B12), 2 B13,
-    2 B23. They are what the coefficients of v, v**2, ..., v**5 of Q(x0 + v x1 + v**2 x2 + v**3 x3), for
+
+def square_terms(field: Field, x: Array, w: Array | None = None) -> jax.Array:
+    """x [..., d] in 4 pieces of L = ceil(d / 4) (as in ``fold_pieces``), w [L], ones by default -> [..., 9].
+
+    With B_ij = sum_k w_k x_i,k x_j,k: the numbers B00, B11, B22, B33, then 2 B01, 2 B02, 2 (B03 + B12), 2 B13, 2 B23,
+    which are what the coefficients of v, v**2, ..., v**5 of Q(x0 + v x1 + v**2 x2 + v**3 x3), for
     Q(y) = sum_k w_k y_k**2, hold besides the four Q(x_i).
     """
-    return _cross_terms(field, field.asarray(x), field.asarray(w))
+    return _square_terms(field, field.asarray(x), None if w is None else field.asarray(w))
 
 
 @jax.jit
@@ -100,55 +109,32 @@ def _weighted_squares(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3), inline=True)
-def _fold_groups(field: Field, x: jax.Array, v: jax.Array, width: int) -> jax.Array:
-    def fold(x: jax.Array, v: jax.Array) -> jax.Array:
-        blocks = _blocks(x, width)
-        result = blocks[-1]
-        for block in reversed(blocks[:-1]):
-            result = field.add(field.mul(result, v), block)
-        return result
-
-    return _party_by_party(fold, x, v)
+def _fold_pieces(field: Field, x: jax.Array, v: jax.Array, count: int) -> jax.Array:
+    result, *others = reversed(_pieces(x, count))
+    for piece in others:
+        result = field.add(field.mul(result, v), piece)
+    return result
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
-def _cross_terms(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
-    e = field.exponent
+def _square_terms(field: Field, x: jax.Array, w: jax.Array | None) -> jax.Array:
+    e, pieces = field.exponent, _pieces(x, 4)
 
-    def sums(x: jax.Array, w: jax.Array) -> jax.Array:
-        blocks = _blocks(x, 4)
-        w = jnp.broadcast_to(w, w.shape[:-1] + x.shape[-1:])
+    def terms(s: slice) -> list[jax.Array]:
+        x0, x1, x2, x3 = right = [piece[..., s] for piece in pieces]
+        left = right if w is None else [_words.loose(e, piece, w[..., s]) for piece in right]
+        w0, w1, w2, w3 = left
+        pairs = [[(w0, x1)], [(w0, x2)], [(w0, x3), (w1, x2)], [(w1, x3)], [(w2, x3)]]
+        squares = [_words.product(e, a, b)[0] for a, b in ((w0, x0), (w1, x1), (w2, x2), (w3, x3))]
+        # two products fit one word: at most 2 (3p + 2**34) < 2**64 for e = 61, 4 p**2 < 2**64 for e = 31
+        return squares + [functools.reduce(jnp.add, [_words.product(e, a, b)[0] for a, b in pair]) for pair in pairs]
 
-        def terms(s: slice) -> list[jax.Array]:
-            x0, x1, x2, x3 = (block[..., s] for block in blocks)
-            w0, w1, w2 = (_words.loose(e, block, w[..., s]) for block in (x0, x1, x2))
-            pairs = [[(w0, x1)], [(w0, x2)], [(w0, x3), (w1, x2)], [(w1, x3)], [(w2, x3)]]
-            # two products fit one word: at most 2 (3p + 2**34) < 2**64 for e = 61, 4 p**2 < 2**64 for e = 31
-            return [functools.reduce(jnp.add, [_words.product(e, a, b)[0] for a, b in pair]) for pair in pairs]
-
-        return field.double(jnp.stack(_sums.rows(e, terms, x.shape[-1]), -1))
-
-    return _party_by_party(sums, x, w)
+    sums = _sums.rows(e, terms, pieces[0].shape[-1])
+    return jnp.stack([*sums[:4], *map(field.double, sums[4:])], -1)
 
 
-def _party_by_party(function: Callable[..., jax.Array], x: jax.Array, y: jax.Array) -> jax.Array:
-    """``function(x, y)``; on a TPU in a loop over the leading axis of x [..., n, d], if y has at most its last axis.
-
-    Blocks of rows begin in the middle of a TPU's tiles of eight, so each is copied out: as much memory again as all
-    shares. In the loop it is that of one party's.
-    """
-    if x.ndim < 3 or y.ndim > 1:
-        return function(x, y)
-
-    def looped(x: jax.Array, y: jax.Array) -> jax.Array:
-        return jax.lax.map(lambda part: function(part, y), x)
-
-    return jax.lax.platform_dependent(x, y, tpu=looped, default=function)
-
-
-def _blocks(x: jax.Array, width: int) -> list[jax.Array]:
-    n = x.shape[-2]
-    g = -(-n // width)
-    blocks = [x[..., c * g : (c + 1) * g, :] for c in range(width)]
-    lead = [(0, 0)] * (x.ndim - 2)
-    return [jnp.pad(b, [*lead, (0, g - b.shape[-2]), (0, 0)]) if b.shape[-2] < g else b for b in blocks]
+def _pieces(x: jax.Array, count: int) -> list[jax.Array]:
+    size = -(-x.shape[-1] // count)
+    pieces = [x[..., c * size : (c + 1) * size] for c in range(count)]
+    lead = [(0, 0)] * (x.ndim - 1)
+    return [jnp.pad(p, [*lead, (0, size - p.shape[-1])]) if p.shape[-1] < size else p for p in pieces]

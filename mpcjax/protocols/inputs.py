@@ -34,6 +34,11 @@ def deal(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
     return rt.fabric.from_peers(shares, label)
 
 
+def deal_with(rt: Runtime, values: Any, noise: Any, label: str) -> Any:
+    """The same for a few field elements `[n, L]`, with uniform `noise [n, t, L]` of the peers."""
+    return rt.fabric.from_peers(rt.scheme.share(values, jnp.moveaxis(noise, 1, 0)), label)
+
+
 def deal_masks(rt: Runtime, peers: Stream) -> Any:
     """One random sharing per peer and repetition of the dealing check: `[rows, n, R]`."""
     repeats = rt.repetitions(1 / rt.field.modulus)

@@ -20,13 +20,10 @@ import jax.numpy as jnp
 
 from mpcjax.fields import kernels
 from mpcjax.protocols.coin import challenge, coin
+from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
-from mpcjax.runtime import Combination, Dots, Runtime, Squares
-
-MANY = 1 << 16  # up to this length a level cuts into sixteen pieces, not four
-FEW = 1 << 12  # up to this length two levels do, of as many pieces as the square root of the length
-LARGE = 1 << 14  # squares of so many elements are folded peer by peer before they join the others
+from mpcjax.runtime import Combination, Dots, Runtime
 
 
 def verify(rt: Runtime) -> None:
@@ -49,10 +46,9 @@ def _verify_zeros(rt: Runtime) -> None:
 
 
 def _verify_products(rt: Runtime, products: list[Any]) -> None:
-    small = [_fold_squares(rt, claim) if _is_large(rt, claim) else claim for claim in products]
-    small = _merged(small)
-    repeats = rt.repetitions(_error(rt, sum(_length(claim) for claim in small)))
-    x, y, z = _batched(rt, small, repeats)
+    claims = _merged(products)
+    repeats = rt.repetitions(_error(rt, sum(_length(claim) for claim in claims)))
+    x, y, z = _batched(rt, claims, repeats)
     while x.shape[-1] > 1:
         x, y, z = _fold(rt, x, y, z)
     _open_last(rt, x[..., 0], y[..., 0], z)
@@ -71,18 +67,6 @@ def _merged(claims: list[Any]) -> list[Any]:
     return dots + [claim for claim in claims if not isinstance(claim, Dots)]
 
 
-def _pieces(rt: Runtime, length: int) -> int:
-    """Into how many pieces a level cuts: many save rounds, few save passes over long vectors and error in small fields.
-
-    A level of c pieces computes c N products locally and shares 2 c - 2.
-    """
-    if rt.field.exponent < 31:
-        return 2
-    if length > FEW:
-        return 4 if length > MANY else 16
-    return length if length <= math.isqrt(FEW) else math.isqrt(length - 1) + 1
-
-
 def _error(rt: Runtime, length: int) -> float:
     """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 3 / p for the mask.
 
@@ -91,36 +75,13 @@ def _error(rt: Runtime, length: int) -> float:
     p = rt.field.modulus
     log_pass = 2 * math.log1p(-1 / p) + math.log1p(-3 / p)
     while length > 1:
-        pieces = _pieces(rt, length)
-        length, log_pass = -(-length // pieces), log_pass + math.log1p(-(2 * pieces - 2) / p)
+        count = pieces(rt.field, length)
+        length, log_pass = -(-length // count), log_pass + math.log1p(-(2 * count - 2) / p)
     return -math.expm1(log_pass)
-
-
-def _is_large(rt: Runtime, claim: Any) -> bool:
-    """Folded once, not once per repetition: only in the field of 61 bits, where 6 / p a level is nothing (2^-50 in all)."""
-    return isinstance(claim, Squares) and rt.field.exponent >= 61 and claim.x.shape[-1] >= LARGE
 
 
 def _length(claim: Any) -> int:
     return claim.w.shape[1] if isinstance(claim, Combination) else claim.x.shape[1] * claim.x.shape[2]
-
-
-def _fold_squares(rt: Runtime, claim: Squares) -> Squares:
-    """Claims about J long vectors to one claim about one: Q(x0 + v x1 + v^2 x2 + v^3 x3) for the same form Q.
-
-    Only the cross terms of a group of four are new; the claims themselves are the other coefficients. Error 6 / p a level.
-    """
-    field, x, z = rt.field, claim.x, claim.z
-    while x.shape[1] > 1:
-        cross = reduce_degree(rt, kernels.cross_terms(field, x, claim.weights), "fold squares")
-        v = challenge(rt, 1)[0]
-        x = kernels.materialized(lambda x, v: kernels.fold_groups(field, x, v), x, v)
-        groups = x.shape[1]
-        old = jnp.pad(z, ((0, 0), (0, 4 * groups - z.shape[1]))).reshape(z.shape[0], 4, groups)
-        even = [old[:, 0], field.add(cross[..., 1], old[:, 1]), field.add(cross[..., 3], old[:, 2]), old[:, 3]]
-        coefficients = [even[0], cross[..., 0], even[1], cross[..., 2], even[2], cross[..., 4], even[3]]
-        z = field.dot(jnp.stack(coefficients, axis=-1), kernels.powers(rt.field, v, 7), axis=-1)
-    return Squares(x, claim.weights, z)
 
 
 def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, Any]:
@@ -154,29 +115,16 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
 
 def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
     """One level: length N to ceil(N / pieces). Cost: 5 rounds, 2 pieces - 2 products and one challenge."""
-    field, pieces = rt.field, _pieces(rt, x.shape[-1])
-    size = -(-x.shape[-1] // pieces)
-    width = ((0, 0), (0, 0), (0, pieces * size - x.shape[-1]))
-    xs = jnp.pad(x, width).reshape(*x.shape[:2], pieces, size)
-    ys = jnp.pad(y, width).reshape(*y.shape[:2], pieces, size)
-    products = _product_coefficients(rt, xs, ys[:, :, ::-1])
-    others = jnp.concatenate([products[..., : pieces - 1], products[..., pieces:]], axis=-1)
+    field, count = rt.field, pieces(rt.field, x.shape[-1])
+    xs, ys = in_pieces(x, count), in_pieces(y, count)[:, :, ::-1]
+    products = by_power(field, product_table(field, xs, ys))
+    others = jnp.concatenate([products[..., : count - 1], products[..., count:]], axis=-1)
     terms = reduce_degree(rt, others, "fold")
-    powers = kernels.powers(rt.field, challenge(rt, x.shape[1]), 2 * pieces - 1)
-    both = jnp.stack([xs, ys[:, :, ::-1]], axis=2)
-    folded = kernels.combine(field, powers[None, :, None, :pieces], both, axis=3)
-    coefficients = jnp.concatenate([terms[..., : pieces - 1], z[..., None], terms[..., pieces - 1 :]], axis=-1)
+    powers = kernels.powers(rt.field, challenge(rt, x.shape[1]), 2 * count - 1)
+    both = jnp.stack([xs, ys], axis=2)
+    folded = kernels.combine(field, powers[None, :, None, :count], both, axis=3)
+    coefficients = jnp.concatenate([terms[..., : count - 1], z[..., None], terms[..., count - 1 :]], axis=-1)
     return folded[:, :, 0], folded[:, :, 1], field.dot(coefficients, powers, axis=-1)
-
-
-def _product_coefficients(rt: Runtime, xs: Any, ys: Any) -> Any:
-    """Local coefficients of sum_i v^i xs[i] . sum_j v^j ys[j] for `[rows, R, c, L]`: `[rows, R, 2 c - 1]`."""
-    pieces = xs.shape[2]
-    table = kernels.inner(rt.field, xs[:, :, :, None], ys[:, :, None])
-    # Shear the table so that the terms of one power of v stand in one column.
-    wide = jnp.pad(table, ((0, 0), (0, 0), (0, 0), (0, pieces))).reshape(*table.shape[:2], -1)
-    sheared = wide[..., : pieces * (2 * pieces - 1)].reshape(*table.shape[:2], pieces, 2 * pieces - 1)
-    return rt.field.sum(sheared, axis=-2)
 
 
 def _open_last(rt: Runtime, x: Any, y: Any, z: Any) -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.certificates import Certificate, Dealt
+from mpcjax.certificates import Certificate, Dealt, tests
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.offline import Stock, count
@@ -50,17 +50,19 @@ class Judge:
     def _compiled(self, parts: list[Any]) -> Any:
         scheme, field = self.scheme, self.scheme.field
 
-        def tests(rt: Runtime, shares: list[Any]) -> Any:
-            return self.certificate.tests(rt, self.agreed, Stream.from_seed(SECOND), Dealt(*shares, self.bits))
+        def judged(rt: Runtime, shares: list[Any]) -> Any:
+            dealt_ = Dealt(*shares, self.bits)
+            claims = self.certificate.claims(rt, self.agreed, Stream.from_seed(SECOND), dealt_)
+            return tests(rt, claims, (None,) * len(claims), dealt_)  # so short that the committee works it out
 
         zeros = [field.zeros((scheme.parties, *part.shape)) for part in parts]
-        demand, _ = count(lambda rt: tests(rt, zeros), scheme)
+        demand, _ = count(lambda rt: judged(rt, zeros), scheme)
 
         def program(key: Any, parts: list[Any]) -> Any:
             keys = jax.random.split(key, 4)
             shares = [scheme.share(v, uniform(field, k, (1, *v.shape))) for k, v in zip(keys, parts, strict=False)]
             material: Stock = dealt(scheme, keys[3], demand)
             rt = Runtime(scheme, Simulated(scheme.parties), None, material)  # type: ignore[arg-type]
-            return scheme.reconstruct(tests(rt, shares))
+            return scheme.reconstruct(judged(rt, shares))
 
         return hasty(program)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from mpcjax.certificates import Range, Signs
-from mpcjax.certificates.bits import joined, split
+from mpcjax.certificates.bits import powers, split
 from mpcjax.fields import F31, F61, Field
 from tests.certificates._judge import Judge
+
+
+def joined(bits: np.ndarray, width: int) -> Any:
+    """The numbers that bits of so many each spell."""
+    return F31.dot(bits.reshape(len(bits), -1, width), powers(F31, width))
 
 
 @pytest.mark.parametrize("field", [F31, Field(5)], ids=str)
@@ -41,7 +48,7 @@ def test_bits_that_are_none_do_not_help() -> None:
     certificate, message = Range(limit=1.0, width=4), [[8, 0], [3, 0], [3, 0], [3, 0]]
     judge = Judge(certificate, F31, 2, 3)
     helpers, none = judge.answers(message)
-    assert F31.lift(joined(F31, helpers, 4)).tolist()[1:] == [[11, 8]] * 3
+    assert F31.lift(joined(helpers, 4)).tolist()[1:] == [[11, 8]] * 3
     helpers[0, :4] = [16, 0, 0, 0]  # 8 + 8 = 16 as one "bit"
     helpers[2, 0] = (helpers[2, 0] + 1) % F31.modulus  # spells 12
     helpers[3, :2] = [3, 0]  # 3 + 8 = 3 + 0 * 2 + 8
@@ -70,8 +77,8 @@ def test_ranges_wider_than_the_field() -> None:
     assert Range(1.0, 11).fraction_bits(Field(13), 10, 5) == 10
 
 
-def test_split_and_joined_are_inverse() -> None:
+def test_bits_spell_the_number() -> None:
     numbers = np.arange(64).reshape(4, 16)
     bits = split(F31, numbers, 6)
     assert set(np.unique(bits)) == {0, 1}
-    assert np.array_equal(joined(F31, np.asarray(bits).reshape(4, -1), 6), numbers)
+    assert np.array_equal(joined(np.asarray(bits).reshape(4, -1), 6), numbers)

@@ -25,17 +25,21 @@ def same(field: Field, result: jax.Array, expected: np.ndarray) -> None:
     assert (np.asarray(result).astype(object) == expected % field.modulus).all()
 
 
-def cross_reference(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    n = x.shape[-2]
-    g = -(-n // 4)
-    padded = np.concatenate([x, np.zeros((*x.shape[:-2], 4 * g - n, x.shape[-1]), object)], -2)
-    b = [padded[..., c * g : (c + 1) * g, :] for c in range(4)]
+def in_pieces(x: np.ndarray, count: int) -> list[np.ndarray]:
+    size = -(-x.shape[-1] // count)
+    padded = np.concatenate([x, np.zeros((*x.shape[:-1], count * size - x.shape[-1]), object)], -1)
+    return [padded[..., c * size : (c + 1) * size] for c in range(count)]
+
+
+def square_terms(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    b = in_pieces(x, 4)
 
     def form(i: int, j: int) -> np.ndarray:
         return (w * b[i] * b[j]).sum(-1)
 
-    terms = [form(0, 1), form(0, 2), form(0, 3) + form(1, 2), form(1, 3), form(2, 3)]
-    return np.stack([2 * term for term in terms], -1)
+    squares = [form(i, i) for i in range(4)]
+    others = [form(0, 1), form(0, 2), form(0, 3) + form(1, 2), form(1, 3), form(2, 3)]
+    return np.stack(squares + [2 * term for term in others], -1)
 
 
 @every_field
@@ -52,24 +56,13 @@ def test_against_python_ints(field: Field, shape: tuple[int, int, int]) -> None:
     same(field, kernels.combine(field, public, x, 1), (xo * publico[:, None]).sum(1))
     same(field, kernels.combine(field, secret, x, 1), (xo * secreto[..., None]).sum(1))
     same(field, field.combine(elements(field, (m,), 6)[0], x), (xo * elements(field, (m,), 6)[1][:, None, None]).sum(0))
-    same(field, kernels.cross_terms(field, x, w), cross_reference(xo, wo))
-    g = -(-n // 4)
-    padded = np.concatenate([xo, np.zeros((m, 4 * g - n, d), object)], 1).reshape(m, 4, g, d)
-    same(field, kernels.fold_groups(field, x, v), sum(padded[:, c] * int(vo) ** c for c in range(4)))
-
-
-@every_field
-def test_the_cross_terms_complete_the_quadratic_form_of_the_fold(field: Field) -> None:
-    """Q(x0 + v x1 + v^2 x2 + v^3 x3) = sum_c z_c v^(2c) + sum_i term_i v^(i+1): what a verifier relies on."""
-    p = field.modulus
-    x, _ = elements(field, (2, 8, 50), 1)
-    w, _ = elements(field, (50,), 2)
-    z = np.asarray(kernels.weighted_squares(field, x, w)).astype(object).reshape(2, 4, 2)
-    terms = np.asarray(kernels.cross_terms(field, x, w)).astype(object)
-    for v in (0, 1, 2, p - 1, p // 3):
-        folded = kernels.fold_groups(field, x, field.from_int(v))
-        expected = sum(z[:, c] * v ** (2 * c) for c in range(4)) + sum(terms[..., i] * v ** (i + 1) for i in range(5))
-        same(field, kernels.weighted_squares(field, folded, w), expected)
+    size = -(-d // 4)
+    same(field, kernels.square_terms(field, x, w[:size]), square_terms(xo, wo[:size]))
+    same(field, kernels.square_terms(field, x), square_terms(xo, np.ones(size, object)))
+    for count in (1, 4, 7):
+        expected = sum(piece * int(vo) ** c for c, piece in enumerate(in_pieces(xo, count)))
+        same(field, kernels.fold_pieces(field, x, v, count), expected)
+        same(field, kernels.folded(field, x, v, count), expected)
 
 
 @pytest.mark.parametrize("field", [Field(7), F31, F61], ids=lambda f: f"e{f.exponent}")
@@ -80,7 +73,10 @@ def test_long_rows_are_cut_into_lanes(field: Field, rows: int) -> None:
     same(field, kernels.inner(field, x, w), (xo * wo).sum(-1))
     assert int(field.dot(x[0, 0], w)) == (xo[0, 0] * wo).sum() % field.modulus
     same(field, kernels.weighted_squares(field, x, w), (xo * xo * wo).sum(-1))
-    same(field, kernels.cross_terms(field, x, w), cross_reference(xo, wo))
+    size = -(-LONG // 4)
+    same(field, kernels.square_terms(field, x, w[:size]), square_terms(xo, wo[:size]))
+    y, yo = elements(field, (1, rows, 4 * LONG - 2), 1)
+    same(field, kernels.square_terms(field, y), square_terms(yo, np.ones(LONG, object)))
 
 
 @pytest.mark.parametrize("field", [Field(13), F31, F61], ids=lambda f: f"e{f.exponent}")
@@ -119,8 +115,12 @@ def test_under_vmap_jit_and_scan(field: Field) -> None:
     v, _ = elements(field, (), 3)
 
     def everything(y: jax.Array) -> tuple[jax.Array, ...]:
-        folded = kernels.fold_groups(field, y, v)
-        return kernels.inner(field, y, w), kernels.weighted_squares(field, folded, w), kernels.cross_terms(field, y, w)
+        folded = kernels.fold_pieces(field, y, v, 2)
+        return (
+            kernels.inner(field, y, w),
+            kernels.weighted_squares(field, folded, w[:5]),
+            kernels.square_terms(field, y),
+        )
 
     eager = [everything(y) for y in x]
     mapped = jax.jit(jax.vmap(everything))(x)
@@ -133,5 +133,5 @@ def test_under_vmap_jit_and_scan(field: Field) -> None:
 
 
 def test_wrong_use() -> None:
-    with pytest.raises(ValueError, match="width is 0: legal is 1 or more"):
-        kernels.fold_groups(F61, F61.ones((4, 2)), F61.ones(()), 0)
+    with pytest.raises(ValueError, match="count is 0: legal is 1 or more"):
+        kernels.fold_pieces(F61, F61.ones((4, 2)), F61.ones(()), 0)

@@ -55,9 +55,10 @@ def scales(monkeypatch: pytest.MonkeyPatch) -> list[Scale]:
 
 @pytest.fixture(autouse=True)
 def every_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few values open through kings too, and short squares are folded like long ones."""
+    """Few values open through kings too, and peers prove forms of short vectors like those of long ones."""
     monkeypatch.setattr(sys.modules["mpcjax.protocols.opening"], "BULK", 4)
-    monkeypatch.setattr(sys.modules["mpcjax.protocols.verify"], "LARGE", 2)
+    for name in ("SHORT", "ROBUST_SHORT"):
+        monkeypatch.setattr(sys.modules["mpcjax.protocols.proof"], name, 2)
 
 
 def one_product(rt: Runtime, seed: Any) -> dict[str, Any]:
@@ -88,8 +89,12 @@ def online(rt: Runtime, seed: Any) -> dict[str, Any]:
         peers = Stream.from_seed(seed).child("peers").per_row("peer", range(PEERS))
         values = np.arange(PEERS * LENGTH, dtype=np.int32).reshape(PEERS, LENGTH) - 2
         x, masks = protocols.deal(rt, values, peers, "message"), protocols.deal_masks(rt, peers)
+        form = protocols.random_form(rt.scheme, protocols.coin(rt), "form", LENGTH)
+        statement = protocols.Statement(jnp.asarray(values), x, form)
+        (proof,) = protocols.prove(rt, peers, [statement])
         accepted = protocols.check_dealings(rt, protocols.coin(rt), [x], masks)
     with ledger.in_phase("compute"):
+        square, tests = protocols.value(rt, form, x, proof)
         weights = field.asarray(list(range(1, LENGTH + 1)))
         bits = rt.take("bit", (PEERS, LENGTH))
         found = [
@@ -98,6 +103,8 @@ def online(rt: Runtime, seed: Any) -> dict[str, Any]:
             protocols.dot(rt, x, x),
             protocols.weighted_squares(rt, x, weights),
             protocols.combination(rt, protocols.dot(rt, x, x), x),
+            square,
+            *tests,
         ]
         masked = protocols.open_many(rt, field.add(x, rt.take("random", x.shape[1:])), "masked")
     with ledger.in_phase("verify"):

@@ -28,7 +28,7 @@ KEY = np.array([1, 2], np.uint32)
 @pytest.fixture(autouse=True)
 def both_ways_of_cutting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lower the length from which `verify` cuts vectors into fewer pieces."""
-    monkeypatch.setattr(sys.modules["mpcjax.protocols.verify"], "MANY", 8)
+    monkeypatch.setattr(sys.modules["mpcjax.protocols.folding"], "MANY", 8)
 
 
 def name(scheme: Shamir) -> str:
@@ -82,31 +82,6 @@ def test_a_wrong_claim_of_any_kind_is_caught(scheme: Shamir, kind: int) -> None:
         errors[kind] = error
         inputs = values(scheme.field, *SHAPES, seed=seed)
         _, verified = program(scheme)(jax.random.key(seed), errors, *inputs)
-        assert not bool(verified)
-
-
-def test_long_squares_are_folded_first_and_just_as_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path for long vectors: same values, and a wrong square is caught there too."""
-    module, scheme, peers = sys.modules["mpcjax.protocols.verify"], Shamir(F61, 3, 1), 6
-    monkeypatch.setattr(module, "LARGE", 4)
-    folded: list[int] = []
-    fold = module._fold_squares
-    monkeypatch.setattr(module, "_fold_squares", lambda rt, claim: folded.append(1) or fold(rt, claim))
-
-    def squares(rt: Runtime, x: Any) -> Any:
-        found = protocols.weighted_squares(rt, x, rt.field.asarray([1, 2, 3, 4]))
-        verify(rt)
-        return found
-
-    run = compiled(scheme, squares, [(peers, 4)])
-    x = values(F61, (peers, 4))[0]
-    found, verified = run(jax.random.key(0), np.zeros(1, np.uint64), x)
-    assert folded
-    assert bool(verified)
-    expected = np.sum(x.astype(object) ** 2 * np.arange(1, 5), axis=1) % F61.modulus
-    assert np.array_equal(reveal(scheme, found), expected)
-    for seed in range(3):
-        _, verified = run(jax.random.key(seed), np.ones(1, np.uint64), x)
         assert not bool(verified)
 
 

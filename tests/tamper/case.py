@@ -71,13 +71,13 @@ class Outcome:
 @contextmanager
 def small_paths() -> Iterator[None]:
     """Lower the sizes from which the protocols take their paths for large inputs."""
-    opening, verify = sys.modules["mpcjax.protocols.opening"], sys.modules["mpcjax.protocols.verify"]
-    before = opening.BULK, verify.LARGE
-    opening.BULK, verify.LARGE = 4, 2
+    opening, proof = sys.modules["mpcjax.protocols.opening"], sys.modules["mpcjax.protocols.proof"]
+    before = opening.BULK, proof.SHORT, proof.ROBUST_SHORT
+    opening.BULK, proof.SHORT, proof.ROBUST_SHORT = 4, 2, 2
     try:
         yield
     finally:
-        opening.BULK, verify.LARGE = before
+        opening.BULK, proof.SHORT, proof.ROBUST_SHORT = before
 
 
 def play(case: Case, attack: Additive | None, off: Any, key: Any, given: Any) -> tuple[Outcome, list[Sent]]:

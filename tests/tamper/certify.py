@@ -6,12 +6,13 @@ import dataclasses
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import protocols
-from mpcjax.certificates import Certificate, Dealt, Norm, Range, Signs
-from mpcjax.certificates.bits import joined
+from mpcjax.certificates import Certificate, Dealt, Norm, Range, Signs, prove_claims, tests, to_check
+from mpcjax.certificates.bits import powers
 from mpcjax.checks import verdict
 from mpcjax.fields import Field
 from mpcjax.runtime import Runtime
@@ -37,11 +38,11 @@ class Trial:
         """What the peers do: deal `message [n, d]` (any integers), and helpers and answers for `claimed [n, d]`.
 
         `repaired`: peers `[n]` that then make an equation hold by changing the lowest "bit" of their `helpers` or
-        `responses` to whatever it takes; `more`: `[n]`, added to that bit.
+        `responses` to whatever it takes; `more`: `[n]`, added to that bit. `proof`: those that prove what holds of `claimed`.
         """
         message = np.asarray(message, object)
         claimed = message if claimed is None else claimed
-        flags = {name: np.asarray(repaired.get(name, [False] * PEERS)) for name in ("helpers", "responses")}
+        flags = {name: np.asarray(repaired.get(name, [False] * PEERS)) for name in ("helpers", "responses", "proof")}
         return {
             "message": self.field.from_int(message),
             "claimed": np.asarray(claimed).astype(np.int64),
@@ -63,12 +64,17 @@ class Trial:
         responses = certificate.responses(self.field, claimed, self.bits, agreed)
         responses = self._repaired_responses(given, message, responses, agreed)
         dealt = Dealt(x, helper_shares, self._deal(rt, responses, peers, "responses"), self.bits)
+        claims = certificate.claims(rt, agreed, protocols.coin(rt), dealt)
+        proven = jnp.where(given["proof"][:, None], self.field.from_signed(claimed), message)
+        proofs = prove_claims(rt, peers, claims, Dealt(proven, helpers, responses, self.bits), dealt)
         masks = protocols.deal_masks(rt, peers)
-        well = protocols.check_dealings(rt, protocols.coin(rt), dealt.blocks, masks)
-        kept = (jnp.where(well[None, :, None], part, 0) for part in (dealt.message, dealt.helpers, dealt.responses))
-        tests = certificate.tests(rt, agreed, protocols.coin(rt), Dealt(*kept, self.bits))
+        well = protocols.check_dealings(rt, protocols.coin(rt), to_check(claims, proofs, dealt), masks)
+        dealt, proofs = jax.tree.map(
+            lambda part: jnp.where(well[None, :, None], part, 0) if part.ndim == 3 else part, (dealt, proofs)
+        )
+        opened_later = tests(rt, claims, proofs, dealt)
         protocols.verify(rt)
-        opened = protocols.open_now(rt, tests, "output", output=True)
+        opened = protocols.open_now(rt, opened_later, "output", output=True)
         passed = jnp.all(verdict("certificate", opened == 0), axis=-1)
         return Answer(self.field.zeros((1,)), passed & well)
 
@@ -101,8 +107,8 @@ class Trial:
 
 def _repaired(field: Field, bits: Any, want: Any, width: int, chosen: Any, more: Any) -> Any:
     """`bits [n, k width]` with the lowest of each number changed, for `chosen` peers, so that they spell `want [n, k]`."""
-    gap = jnp.where(chosen[:, None], field.sub(want, joined(field, bits, width)), field.zeros(()))
     parts = bits.reshape(*want.shape, width)
+    gap = jnp.where(chosen[:, None], field.sub(want, field.dot(parts, powers(field, width))), field.zeros(()))
     lowest = field.add(parts[..., 0], field.add(gap, more[:, None]))
     return jnp.concatenate([lowest[..., None], parts[..., 1:]], axis=-1).reshape(bits.shape)
 

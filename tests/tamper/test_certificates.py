@@ -23,7 +23,8 @@ def _told(trial: Trial, message: list[int], claimed: list[int] | None, liar: int
     dealt, said = honest.copy(), honest.copy()
     dealt[liar], said[liar] = message, message if claimed is None else claimed
     repaired = {
-        name: [bool(lies.get(name)) and peer == liar for peer in range(PEERS)] for name in ("helpers", "responses")
+        name: [bool(lies.get(name)) and peer == liar for peer in range(PEERS)]
+        for name in ("helpers", "responses", "proof")
     }
     more = [lies.get("more", 0) if peer == liar else 0 for peer in range(PEERS)]
     return trial.given(dealt, np.where(abs(said) < 1 << 62, said, 0), more=more, **repaired)
@@ -44,6 +45,7 @@ def _accepted(program: Case, trial: Trial, cases: list[Any]) -> np.ndarray:
 SIGN_LIES = [([bad, 1, -1, 1], None, {}) for bad in (0, 2, 3, 15)] + [
     ([1, 1, 1, 0], None, {}),
     ([2, 2, 2, 2], None, {}),
+    ([2, 1, -1, 1], [1, 1, -1, 1], {"proof": True}),  # proves what holds of another vector
 ]
 
 RANGE_LIES = {
@@ -79,11 +81,13 @@ def _norm_lies() -> dict[str, Any]:
         "slack of another number": ([5, 0, 0, 0], None, {"more": 1}),
         "projections of another vector of that norm": ([5, 5, 0, 0], [3, 4, 5, 0], {}),
         "projections of the negative": ([5, 1, 0, 0], [-5, -1, 0, 0], {}),
+        "proof of another vector of that norm": ([REACH, 1, 0, 0], [REACH, 0, 0, 0], {"proof": True}),
     }
     for k, wrapped in enumerate(_wrapping()):
         assert sum(x * x for x in wrapped) % P == 1  # so its slack is that of (1, 0, 0, 0)
         lies[f"wrap-around {k}"] = (wrapped, [1, 0, 0, 0], {})
         lies[f"wrap-around {k}, answers of bits that are none"] = (wrapped, [1, 0, 0, 0], {"responses": True})
+        lies[f"wrap-around {k}, proof of another vector"] = (wrapped, [1, 0, 0, 0], {"proof": True})
     return lies
 
 

@@ -1,0 +1,212 @@
+"""Peers prove the values of quadratic forms of what they dealt; the committee reads the shares once.
+
+The statement is about Q(x) = sum_l w_l (x_l + h_l)^2 with public w and h. A peer knows x, so it deals the coefficients of
+Q(sum_i v^i x_i) as a polynomial in v, for x cut into c pieces x_i, before a public v is drawn; then sum_i v^i x_i, of 1/c
+the length, is what the statement is about, and the committee, whose part is linear, folds its shares the same way. At
+length 1 the committee multiplies: one product per peer in place of one per element. (Fully linear proofs by the owner of
+the data: Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai 2019; the folding in the form of Bootle et al. 2016.)
+
+The weights are those of a tensor product, one factor a level: w_l = a_i w'_l' for element l' of piece i, so that Q(x) =
+sum_i a_i Q'(x_i), the Q'(x_i) being among the coefficients dealt.
+
+Soundness (t < m/2, any number of corrupt peers): if what a peer dealt makes Q(x) differ from the value claimed, all
+tests of its proof hide zero with probability at most sum_k (2 c_k - 2) / p over the levels, below 2^-52 for lengths up to
+2^32. The fold of a dealing that is not of degree t is not of degree t either, except with probability sum_k (c_k - 1) / p:
+so the dealing check need only read the fold. Only in the field of 61 bits, where this is far below 2**-SECURITY_BITS.
+Revealed: nothing; all coefficients stay shared.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mpcjax.fields import Field, kernels
+from mpcjax.prg import Stream
+from mpcjax.protocols.coin import challenge
+from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
+from mpcjax.protocols.inputs import deal_with
+from mpcjax.protocols.multiply import weighted_squares
+from mpcjax.runtime import Runtime
+from mpcjax.sharing import Shamir
+
+SHORT = 1 << 12  # up to this length the committee computes a form itself: cheap, and no message of the peers
+ROBUST_SHORT = 1 << 6  # where every product costs the committee a triple
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """Q(x) = sum_l w_l (x_l + shift_l)^2 for x of some length, public: `factors` of w by level (none: w = 1), `shift [d]`."""
+
+    factors: tuple[Any, ...] = ()
+    shift: Any = None
+
+    def weights(self, field: Field, length: int) -> Any:
+        """w `[length]`."""
+        sizes = [len(factor) for factor in self.factors]
+        return _tensors(field, self, _lengths(length, sizes))[0] if self.factors else field.ones((length,))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """Peers' vectors: `values [n, d]` as the peers know them, `shares [rows, n, d]`, and a form of them."""
+
+    values: Any
+    shares: Any
+    form: Form
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """What is left of a statement: the folded vector `[rows, n, 1]` and `shift [1]`; what the peers dealt, by level
+    `[rows, n, 3 c - 3]`, and the challenges."""
+
+    folded: Any
+    shift: Any
+    sent: tuple[Any, ...]
+    challenges: tuple[Any, ...]
+
+
+def levels(scheme: Shamir, length: int) -> tuple[int, ...]:
+    """Into how many pieces each level of a proof cuts a vector; none where the committee computes the form itself."""
+    found: list[int] = []
+    if scheme.field.exponent >= 61 and length > (ROBUST_SHORT if scheme.robust else SHORT):
+        while length > 1:
+            found.append(pieces(scheme.field, length))
+            length = -(-length // found[-1])
+    return tuple(found)
+
+
+def random_form(scheme: Shamir, public: Stream, label: str, length: int, shift: Any = None) -> Form:
+    """A form with random weights: zero (with its right side) for a vector of errors that is not, with chance levels / p."""
+    sizes = levels(scheme, length) or (length,)
+    drawn = public.uniform(label, scheme.field, (sum(sizes),))[0]
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    return Form(tuple(drawn[start : start + size] for start, size in zip(starts, sizes, strict=True)), shift)
+
+
+def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof | None]:
+    """All peers prove all statements, level by level side by side; None for those the committee computes itself.
+
+    Cost: 3 rounds a level; 3 c - 3 values dealt per peer, statement and level; locally, of a peer, 2.5 products per
+    element, of a member one per share.
+    """
+    field, own = rt.field, [_Own.of(rt, statement) for statement in statements]
+    width = sum(3 * count - 3 for one in own for count in one.sizes)
+    if not width:
+        return [None] * len(statements)
+    noise = peers.uniform("proof", field, (rt.scheme.threshold, width))
+    for level in range(max(len(one.sizes) for one in own)):
+        active = [one for one in own if level < len(one.sizes)]
+        terms = jnp.concatenate([one.terms(field) for one in active], axis=-1)
+        here, noise = noise[..., : terms.shape[-1]], noise[..., terms.shape[-1] :]
+        sent = deal_with(rt, terms, here, f"proof {level}")
+        v = challenge(rt, 1)[0]
+        for one in active:
+            width = 3 * one.sizes[level] - 3
+            one.fold(field, v, sent[..., :width])
+            sent = sent[..., width:]
+    return [one.proof() if one.sizes else None for one in own]
+
+
+def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[Any, list[Any]]:
+    """Q of every peer's vector, `[rows, n]`, and sharings `[rows, n]` that hide zero unless the peer cheats.
+
+    Cost: one product per peer, claimed. Without a proof the committee works out Q of `shares [rows, n, d]`.
+    """
+    field = rt.field
+    if proof is None:
+        shifted = shares if form.shift is None else field.add(shares, form.shift)
+        return weighted_squares(rt, shifted, form.weights(field, shares.shape[-1])), []
+    sums = [_weighted(field, form, level, sent) for level, sent in enumerate(proof.sent)]
+    ends = [_at(field, sent, v) for sent, v in zip(proof.sent, proof.challenges, strict=True)]
+    last = field.add(proof.folded, proof.shift)
+    sums.append(weighted_squares(rt, last, field.ones((1,))))
+    return sums[0], [field.sub(a, b) for a, b in zip(sums[1:], ends, strict=True)]
+
+
+class _Own:
+    """A statement while it is proven: the peers' vectors, the members' shares and the public shift, folded alike."""
+
+    def __init__(self, sizes: tuple[int, ...], values: Any, shares: Any, shift: Any, weights: list[Any]):
+        self.sizes, self.values, self.shares, self.shift, self.weights = sizes, values, shares, shift, weights
+        self.sent: list[Any] = []
+        self.challenges: list[Any] = []
+
+    @classmethod
+    def of(cls, rt: Runtime, statement: Statement) -> _Own:
+        field, form, length = rt.field, statement.form, statement.shares.shape[-1]
+        sizes = levels(rt.scheme, length)
+        tensors = _tensors(field, form, _lengths(length, sizes)[1:], skipped=1) if form.factors and sizes else []
+        shift = field.zeros((length,)) if form.shift is None else form.shift
+        values = statement.values
+        if jnp.issubdtype(values.dtype, jnp.signedinteger):
+            values = field.from_signed(values)
+        return cls(sizes, field.add(values, shift), statement.shares, shift, tensors)
+
+    def terms(self, field: Field) -> Any:
+        """What the peers deal at this level, `[n, 3 c - 3]`."""
+        level = len(self.sent)
+        return coefficients(field, self.values, self.sizes[level], self.weights[level] if self.weights else None)
+
+    def fold(self, field: Field, v: Any, sent: Any) -> None:
+        count = self.sizes[len(self.sent)]
+        self.sent.append(sent)
+        self.challenges.append(v)
+        self.values, self.shares, self.shift = (
+            kernels.folded(field, x, v, count) for x in (self.values, self.shares, self.shift)
+        )
+
+    def proof(self) -> Proof:
+        return Proof(self.shares, self.shift, tuple(self.sent), tuple(self.challenges))
+
+
+def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:
+    """For `x [n, N]` in c pieces, `weights [ceil(N / c)]` (None: ones): Q(x_0), ..., Q(x_{c-1}), and what the coefficients
+    of v, ..., v^(2c-3) of Q(sum_i v^i x_i) hold besides them: `[n, 3 c - 3]`."""
+    if count == 4:
+        return kernels.square_terms(field, x, weights)
+    right = in_pieces(x, count)
+    table = product_table(field, right if weights is None else field.mul(right, weights), right)
+    squares = jnp.diagonal(table, axis1=-2, axis2=-1)
+    others = jnp.where(jnp.eye(count, dtype=bool), field.zeros(()), table)
+    return jnp.concatenate([squares, by_power(field, others)[..., 1:-1]], axis=-1)
+
+
+def _weighted(field: Field, form: Form, level: int, sent: Any) -> Any:
+    """sum_i a_i Q(x_i): what the coefficients dealt at this level say of the vector that was cut."""
+    squares = sent[..., : _count(sent)]
+    return field.dot(squares, form.factors[level]) if form.factors else field.sum(squares)
+
+
+def _at(field: Field, sent: Any, v: Any) -> Any:
+    """The polynomial whose coefficients were dealt, at v."""
+    count = _count(sent)
+    powers = kernels.powers(field, v, 2 * count - 1)
+    return field.dot(sent, jnp.concatenate([powers[::2], powers[1:-1]]))
+
+
+def _count(sent: Any) -> int:
+    return sent.shape[-1] // 3 + 1
+
+
+def _lengths(length: int, sizes: Any) -> list[int]:
+    """Of the vector before, between and after the levels."""
+    found = [length]
+    for size in sizes:
+        found.append(-(-found[-1] // size))
+    return found
+
+
+def _tensors(field: Field, form: Form, lengths: list[int], skipped: int = 0) -> list[Any]:
+    """The weights of the vectors of these lengths: products of all factors but the first `skipped`, `skipped` + 1, ..."""
+    found = [field.ones((1,))]
+    for factor, length in zip(reversed(form.factors[skipped:]), reversed(lengths[:-1]), strict=True):
+        found.append(field.mul(factor[:, None], found[-1]).reshape(-1)[:length])
+    return found[::-1]
