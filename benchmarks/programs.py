@@ -47,7 +47,7 @@ def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
     stocks, standing = place(results)
     state: Any = starting(updates, public, place(jax.ShapeDtypeStruct((), jnp.int32)))
     for name, stock in zip(PHASES, stocks, strict=True):
-        traced, results = compiled[name].trace(seed, (), stock, state, standing)
+        traced, results = compiled[name].trace(seed, (), stock, state, standing, None)
         yield Program(name, traced, beside + nbytes((given, stocks, state, standing)))
         state, standing = place(results)
 

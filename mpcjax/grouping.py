@@ -20,25 +20,29 @@ from mpcjax.rules import Public
 from mpcjax.session import Standing
 
 PER_PEER = ("finite", "well", "certified")
-Walk = Callable[[dict[str, Any], Any, State], tuple[State, Standing]]
+Walk = Callable[..., tuple[State, Standing]]
 
 
 def in_groups(
     setup: Setup, compiled: Callable[..., dict[str, Any]], walk: Walk, seed: Any, updates: Any, public: Public
 ) -> tuple[State, Standing]:
-    """The round of `updates [n, d]`; `walk(programs, seed, state)` runs what `compiled(setup, names)` gives."""
+    """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives.
+
+    All groups deal into the same memory: it is handed on from one to the next. (New memory costs more than the shares.)
+    """
     part, stream = setup.part, prg.Stream.from_seed(seed)
     *seeds, last_seed = (
         stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + 1)
     )
     programs, found, total = compiled(part, GROUPED), [], None
+    scratch: Any = jnp.zeros((setup.scheme.parties, part.peers, part.length), setup.scheme.field.dtype)
     standing = Standing(jnp.array(True), {}, jnp.array(False))
     for number, own_seed in enumerate(seeds):
-        state, one = walk(programs, own_seed, _group(part.peers, number, updates, public))
+        state, one = walk(programs, own_seed, _group(part.peers, number, updates, public), scratch)
         standing = _joined(standing, one)
         if not bool(standing.ok):
             return state, standing
-        output = state.pop("output")
+        output, scratch = state.pop("output"), state.pop("message")  # the next group's shares go where these are
         total = output if total is None else _added(setup, total, output)
         found.append({key: state[key] for key in (*PER_PEER, "public")})
     state, last = walk(compiled(part, LAST), last_seed, {**_of_all(setup, found, public), "output": total})
@@ -50,7 +54,8 @@ def _group(size: int, number: int, updates: Any, public: Public) -> State:
     first, last = number * size, min((number + 1) * size, updates.shape[0])
 
     def rows(x: Any) -> Any:
-        return jnp.pad(x[first:last], ((0, size - (last - first)), *((0, 0),) * (x.ndim - 1)))
+        missing = size - (last - first)
+        return jnp.pad(x[first:last], ((0, missing), *((0, 0),) * (x.ndim - 1))) if missing else x[first:last]
 
     public = dataclasses.replace(public, weights=rows(public.weights), accepted=rows(public.accepted))
     return starting(rows(updates), public, np.int32(first))

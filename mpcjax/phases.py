@@ -18,7 +18,7 @@ import numpy as np
 
 from mpcjax.certificates import Certificate, Dealt, prove_claims, tests, to_check
 from mpcjax.checks import verdict
-from mpcjax.fields import fixed
+from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import check_dealings, coin, deal, deal_masks, open_many, open_now, verify
 from mpcjax.rules import Public, Rule
@@ -86,7 +86,7 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     field, certificate, public = rt.field, setup.certificate, state["public"]
     peers = Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers))
     integers, own = _encoded(setup, state)
-    x = deal(rt, integers, peers, "message")
+    x = deal(rt, integers, peers, "message", state.get("scratch"))
     helpers = certificate.helpers(field, integers, setup.bits)
     helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
     agreed = certificate.agree(coin(rt), setup.length)
@@ -103,11 +103,15 @@ def _encoded(setup: Setup, state: State) -> tuple[Any, State]:
     """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does."""
     updates = state["updates"]
     finite = jnp.all(jnp.isfinite(updates), axis=1)
-    clean = jnp.where(finite[:, None], updates, 0)
     numbers = state["first"] + jnp.arange(setup.peers)
-    message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, state["public"])
-    _require_shape(setup.rule, "local", message[0], (setup.length,))
-    integers = fixed.to_integers(message, setup.bits)
+
+    def integers_of(updates: Any, finite: Any, numbers: Any, public: Public) -> Any:
+        clean = jnp.where(finite[:, None], updates, 0)
+        message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
+        _require_shape(setup.rule, "local", message[0], (setup.length,))
+        return fixed.to_integers(message, setup.bits)
+
+    integers = kernels.encoded_once(integers_of, updates, finite, numbers, state["public"])
     # who would fail withdraws: a failing test says something
     fits = setup.certificate.holds(setup.scheme.field, integers, setup.bits)
     return jnp.where(fits[:, None], integers, 0), {"finite": finite, "fits": fits}
@@ -167,7 +171,7 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
     _require_vector(combined, setup)
     Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
-    kept = {key: state[key] for key in ("public", "finite", "well", "certified")}
+    kept = {key: state[key] for key in ("public", "finite", "well", "certified", "message")}
     return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
 
 
@@ -216,5 +220,8 @@ GROUPED, LAST = ALL[:-1], ALL[-1:]  # what every group of peers goes through, an
 
 
 def starting(updates: Any, public: Public, first: Any = None) -> State:
-    """What the first phase takes; `first` is the number of the first of these peers, 0 by default."""
+    """What the first phase takes; `first` is the number of the first of these peers, 0 by default.
+
+    It may also take a `scratch`, whose memory the shares of the messages are then written to.
+    """
     return {"updates": updates, "public": public, "first": np.int32(0) if first is None else first}

@@ -31,6 +31,7 @@ from mpcjax.sharing import Shamir
 
 GROUP_BYTES = 1_000_000_000
 OFFLINE = "offline"
+SCRATCH = (5,)  # the argument of a phase whose memory it may keep
 _beginning = threading.Lock()  # one thread traces, others wait and find the programs begun
 
 
@@ -143,10 +144,13 @@ def _attempt(
 
 
 def _walk(
-    arrays: Any, seconds: dict[str, float], programs: dict[str, Any], seed: Any, state: State
+    arrays: Any, seconds: dict[str, float], programs: dict[str, Any], seed: Any, state: State, scratch: Any = None
 ) -> tuple[State, Standing]:
-    """One program after the other, until a check fails. Adds to `seconds`; what ran last stands last."""
-    _begin(programs, seed, arrays, state)
+    """One program after the other, until a check fails. Adds to `seconds`; what ran last stands last.
+
+    `scratch` is used up: an array like the shares of the messages, for the first phase to write them to.
+    """
+    _begin(programs, seed, arrays, state, scratch)
 
     def timed(name: str, *args: Any) -> Any:
         start = time.perf_counter()
@@ -162,7 +166,8 @@ def _walk(
             continue
         if name == "reject" and bool(jnp.all(state["public"].accepted)):
             continue
-        state, standing = timed(name, seed, arrays, stock, state, standing)
+        state, standing = timed(name, seed, arrays, stock, state, standing, scratch)
+        scratch = None
     return state, standing
 
 
@@ -170,7 +175,7 @@ def _online(programs: dict[str, Any]) -> list[str]:
     return [name for name in programs if name != OFFLINE]
 
 
-def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State) -> None:
+def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State, scratch: Any) -> None:
     """On the first walk: trace all programs, and compile them side by side in the background.
 
     Arrays that are bound to a device make other programs than their shapes tell: these compile when they are called.
@@ -183,7 +188,8 @@ def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State) -> No
         try:
             stocks, standing = programs[OFFLINE].begin(pool, seed, arrays)
             for name, stock in zip(_online(programs), stocks, strict=True):
-                state, standing = programs[name].begin(pool, seed, arrays, stock, state, standing)
+                state, standing = programs[name].begin(pool, seed, arrays, stock, state, standing, scratch)
+                scratch = None
         finally:
             pool.shutdown(wait=False)
 
@@ -198,10 +204,11 @@ def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict
         return Simulated(parties, None if tamper is None else tamper.hook(field, arrays))
 
     def phase(name: str) -> Any:
-        def run(seed: Any, arrays: Any, stock: Any, state: State, standing: Standing) -> Any:
+        def run(seed: Any, arrays: Any, stock: Any, state: State, standing: Standing, scratch: Any) -> Any:
+            state = state if scratch is None else {**state, "scratch": scratch}
             return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
 
-        return Forwarding(run)
+        return Forwarding(run, donated=SCRATCH)
 
     return {
         OFFLINE: Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names)),
@@ -212,7 +219,7 @@ def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict
 class Forwarding:
     """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases."""
 
-    def __init__(self, function: Callable[..., Any]):
+    def __init__(self, function: Callable[..., Any], donated: tuple[int, ...] = ()):
         self._known: dict[str, Any] = {}
         known = self._known
 
@@ -222,7 +229,7 @@ class Forwarding:
             known["places"] = [places.get(id(leaf)) for leaf in leaves]
             return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
 
-        self._compute = jax.jit(compute)
+        self._compute = jax.jit(compute, donate_argnums=donated)
         self._compilation: Future[Any] | None = None
         self.begun = False
 

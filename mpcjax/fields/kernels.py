@@ -85,10 +85,19 @@ def materialized(function: Callable[..., jax.Array], x: Array, *more: Array) -> 
     function is put behind one that is always taken: the top bit of an element is zero.
     """
     first = x.ravel()[0]
-    taken = first >> (8 * first.dtype.itemsize - 1) == 0
-    out = jax.eval_shape(function, x, *more)
+    return _branch(first >> (8 * first.dtype.itemsize - 1) == 0, first, function, x, *more)
+
+
+def encoded_once(function: Callable[..., jax.Array], x: Array, *more: Array) -> jax.Array:
+    """``function(x, ...)``, integers, for x of float32, computed once in the same way: a bit is less than 2."""
+    bit = jax.lax.bitcast_convert_type(x.ravel()[0], np.uint32) >> np.uint32(31)
+    return _branch(bit < np.uint32(2), bit, function, x, *more)
+
+
+def _branch(taken: jax.Array, some: jax.Array, function: Callable[..., jax.Array], *args: Array) -> jax.Array:
+    out = jax.eval_shape(function, *args)
     # no constant of 64 bits: it would be cut to 32 inside a jit of the user's (jax 0.7)
-    return jax.lax.cond(taken, function, lambda *_: jnp.broadcast_to(first ^ first, out.shape), x, *more)
+    return jax.lax.cond(taken, function, lambda *_: jnp.broadcast_to((some ^ some).astype(out.dtype), out.shape), *args)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))

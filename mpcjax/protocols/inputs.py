@@ -24,13 +24,13 @@ from mpcjax.runtime import Runtime
 from mpcjax.sharing import deal_rows
 
 
-def deal(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
+def deal(rt: Runtime, values: Any, peers: Stream, label: str, scratch: Any = None) -> Any:
     """Peers (rows of `peers`) share `values [n, L]`: `[rows, n, L]`. One round, m L elements uploaded per peer.
 
-    `values` are field elements or signed integers (int32, int64), which are taken mod p.
+    `values` are field elements or signed integers (int32, int64), which are taken mod p. `scratch`: see `deal_rows`.
     """
     scheme = rt.scheme
-    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label))
+    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label), scratch)
     return rt.fabric.from_peers(shares, label)
 
 

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols.coin import challenge
-from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
+from mpcjax.protocols.folding import FEW, by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.inputs import deal_with
 from mpcjax.protocols.multiply import weighted_squares
 from mpcjax.runtime import Runtime
@@ -78,7 +78,7 @@ def levels(scheme: Shamir, length: int) -> tuple[int, ...]:
     found: list[int] = []
     if scheme.field.exponent >= 61 and length > (ROBUST_SHORT if scheme.robust else SHORT):
         while length > 1:
-            found.append(pieces(scheme.field, length))
+            found.append(4 if length > FEW else pieces(scheme.field, length))
             length = -(-length // found[-1])
     return tuple(found)
 
@@ -132,7 +132,10 @@ def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[An
 
 
 class _Own:
-    """A statement while it is proven: the peers' vectors, the members' shares and the public shift, folded alike."""
+    """A statement while it is proven: the peers' vectors, the members' shares and the public shift, folded alike.
+
+    The peers' vectors are taken shifted; at first they are integers of half the width, and the shift is added on the way.
+    """
 
     def __init__(self, sizes: tuple[int, ...], values: Any, shares: Any, shift: Any, weights: list[Any]):
         self.sizes, self.values, self.shares, self.shift, self.weights = sizes, values, shares, shift, weights
@@ -145,26 +148,34 @@ class _Own:
         sizes = levels(rt.scheme, length)
         tensors = _tensors(field, form, _lengths(length, sizes)[1:], skipped=1) if form.factors and sizes else []
         shift = field.zeros((length,)) if form.shift is None else form.shift
-        values = statement.values
-        if jnp.issubdtype(values.dtype, jnp.signedinteger):
-            values = field.from_signed(values)
-        return cls(sizes, field.add(values, shift), statement.shares, shift, tensors)
+        return cls(sizes, statement.values, statement.shares, shift, tensors)
 
     def terms(self, field: Field) -> Any:
         """What the peers deal at this level, `[n, 3 c - 3]`."""
         level = len(self.sent)
-        return coefficients(field, self.values, self.sizes[level], self.weights[level] if self.weights else None)
+        x = self.values if level else _shifted(field, self.values, self.shift)
+        return coefficients(field, x, self.sizes[level], self.weights[level] if self.weights else None)
 
     def fold(self, field: Field, v: Any, sent: Any) -> None:
         count = self.sizes[len(self.sent)]
+        if self.sent:
+            self.values = kernels.folded(field, self.values, v, count)
+        else:
+            self.values = kernels.materialized(
+                lambda v, x, shift: kernels.fold_pieces(field, _shifted(field, x, shift), v, count),
+                v, self.values, self.shift,
+            )  # fmt: skip
+        self.shares, self.shift = (kernels.folded(field, x, v, count) for x in (self.shares, self.shift))
         self.sent.append(sent)
         self.challenges.append(v)
-        self.values, self.shares, self.shift = (
-            kernels.folded(field, x, v, count) for x in (self.values, self.shares, self.shift)
-        )
 
     def proof(self) -> Proof:
         return Proof(self.shares, self.shift, tuple(self.sent), tuple(self.challenges))
+
+
+def _shifted(field: Field, values: Any, shift: Any) -> Any:
+    signed = jnp.issubdtype(values.dtype, jnp.signedinteger)
+    return field.add(field.from_signed(values) if signed else values, shift)
 
 
 def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:

@@ -16,8 +16,12 @@ MANY = 64  # additions per secret from which computing each share apart costs mo
 CHUNK = 1 << 14
 
 
-def deal_rows(field: Field, parties: int, threshold: int, secrets: Any, keys: Any, nonces: Any) -> Any:
+def deal_rows(
+    field: Field, parties: int, threshold: int, secrets: Any, keys: Any, nonces: Any, scratch: Any = None
+) -> Any:
     """Shamir shares `[m, n, L]` of `secrets [n, L]` (field elements or signed integers), peer i under `keys[i]`.
+
+    Written over `scratch`, an array like the result, if it is given and there are many.
 
     The randomness is `threshold` elements per secret, taken as forward differences at 0 (in bijection with the
     polynomial's coefficients): m t additions and t expanded elements per secret, m written.
@@ -35,7 +39,8 @@ def deal_rows(field: Field, parties: int, threshold: int, secrets: Any, keys: An
             out = jax.lax.dynamic_update_slice(out, share[None, None], (j, i, 0))
         return out
 
-    return jax.lax.fori_loop(np.int32(0), np.int32(n), one_peer, jnp.zeros((parties, n, length), field.dtype))
+    out = jax.lax.empty((parties, n, length), field.dtype) if scratch is None else scratch
+    return jax.lax.fori_loop(np.int32(0), np.int32(n), one_peer, out)
 
 
 def _deal_in_chunks(field: Field, parties: int, secret: Any, noise: Any, out: Any, i: Any) -> Any:

@@ -111,9 +111,9 @@ def test_a_check_that_fails_in_one_group_stops_the_round(monkeypatch):
     walked = []
     walk = simulator._walk
 
-    def second_fails(arrays, seconds, programs, seed, state):
+    def second_fails(arrays, seconds, programs, seed, state, scratch=None):
         walked.append(tuple(programs))
-        state, standing = walk(arrays, seconds, programs, seed, state)
+        state, standing = walk(arrays, seconds, programs, seed, state, scratch)
         bad = session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
         return state, (bad if len(walked) == 2 else standing)
 
@@ -156,9 +156,9 @@ def only_in_group(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Switches `Disturbed` on in one group of a round."""
     walk, walked = simulator._walk, []
 
-    def switched(arrays, seconds, programs, seed, state):
+    def switched(arrays, seconds, programs, seed, state, scratch=None):
         walked.append(0)
-        return walk(arrays & np.array(len(walked) == number + 1), seconds, programs, seed, state)
+        return walk(arrays & np.array(len(walked) == number + 1), seconds, programs, seed, state, scratch)
 
     monkeypatch.setattr(simulator, "_walk", switched)
 
