@@ -29,35 +29,38 @@ from mpcjax.simulator import Committee
 
 
 def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], Any]:
-    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups that the checked round has."""
+    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups that the checked round has, which share their memory."""
     peers, length = updates.shape
     setup = setup_of(rule, committee, peers, length)
     part, public = setup.part, Public.of(peers, length)
-    add, last = jax.jit(_group, static_argnums=0), jax.jit(_opened, static_argnums=0)
+    add = jax.jit(_group, static_argnums=0, donate_argnums=4)
+    last = jax.jit(_opened, static_argnums=0)
 
     @_compat.x64_scope
     def run(seed: Any) -> Any:
-        total = None
+        total, scratch = None, None
         for start in range(0, peers, part.peers):
             chosen = updates[start : start + part.peers]
             own = dataclasses.replace(setup, peers=chosen.shape[0], groups=1, total=peers)
-            more = add(own, jnp.asarray(seed).at[0].add(np.uint32(start)), chosen, np.int32(start))
+            if scratch is None or scratch.shape[1] != own.peers:
+                scratch = jnp.zeros((setup.scheme.parties, own.peers, length), setup.scheme.field.dtype)
+            more, scratch = add(own, jnp.asarray(seed).at[0].add(np.uint32(start)), chosen, np.int32(start), scratch)
             total = more if total is None else Output(setup.scheme.field.add(total.shares, more.shares), more.scale)
         return last(setup, total, public)
 
     return run
 
 
-def _group(setup: Setup, seed: Any, updates: Any, first: Any) -> Output:
+def _group(setup: Setup, seed: Any, updates: Any, first: Any, scratch: Any) -> tuple[Output, Any]:
     public, scheme = Public.of(*updates.shape), setup.scheme
     message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(updates, first + jnp.arange(setup.peers), public)
     streams = Stream.from_seed(seed).per_row("peer", range(setup.peers))
     integers = fixed.to_integers(message, setup.bits)
-    shares = deal_rows(scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"))
+    shares = deal_rows(scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"), scratch)
     rt = Runtime(scheme, Simulated(scheme.parties), streams, Counter(scheme.field, scheme.parties))
     bound = setup.certificate.bound(setup.bits, setup.length)
     combined = setup.rule.combine(Secret(rt, shares, setup.bits, bound), public)
-    return Output(combined.shares, combined.scale)
+    return Output(combined.shares, combined.scale), shares
 
 
 def _opened(setup: Setup, output: Output, public: Public) -> Any:
