@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import bench_circuits, bench_round, floors, growth_plot, harness
 from mpcjax._compat import x64_scope
 
-RULE, REPEATS = "rsa", 3
+RULE, REPEATS = "rsa", 5
 FIXED = {"n": 100, "d": 100_000, "m": 5}
 LONG = {
     "n": (25, 50, 100, 200, 400),
