@@ -33,11 +33,11 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare bench-peers peers-spu \
-	peers-crypten tpu-check clean
+.PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare bench-accelerator bench-peers \
+	peers-spu peers-crypten tpu-check clean
 
 help:
-	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.installed-train$(ACCELERATOR:%=-%) ## train 25 peers, 5 of them malicious, under MPC; at most five minutes
 	$(PY) -m experiments.demo $(DEMO_ARGS)
@@ -71,6 +71,9 @@ bench-long: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the longer grid of th
 
 bench-compare: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## what got slower between the two newest results of `make bench`
 	$(PY) -m benchmarks.compare $(BENCH_ARGS)
+
+bench-accelerator: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the full size beside its targets; give ACCELERATOR=cuda or tpu
+	$(PY) -m benchmarks.accelerator $(BENCH_ARGS)
 
 tpu-check: $(TPU_VENV)/.installed-tpu ## compile every program of a round for TPU v5e, without one: does it fit? half an hour
 	$(TPU_VENV)/bin/python -m benchmarks.tpu_check $(TPU_ARGS)

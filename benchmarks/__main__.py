@@ -4,7 +4,8 @@
     python -m benchmarks fields prg --long  two of them, the longer grid
     python -m benchmarks --list             their names
 
-Each benchmark runs in a process of its own, so that its peak memory is its own. In a notebook whose kernel already
+Each benchmark runs in a process of its own, so that its peak memory is its own; only those that look at the same runs in
+different ways share one (`TOGETHER`). In a notebook whose kernel already
 holds the TPU, use `from benchmarks.__main__ import run` and `run("fields")` in that kernel instead.
 """
 
@@ -26,6 +27,7 @@ from rich.table import Table
 HERE = Path(__file__).parent
 QUICK_SECONDS = 300
 WIDTH = 150  # of a table that goes into a file
+TOGETHER = ({"circuits", "growth"}, {"floor", "round", "scale"})  # what one has compiled and counted serves the others
 
 
 def names() -> list[str]:
@@ -43,14 +45,30 @@ def measure(name: str, quick: bool) -> dict[str, Any]:
     return {"rows": rows, "seconds": taken, "peak_bytes": harness.peak_memory(), "machine": harness.machine()}
 
 
-def measure_apart(name: str, quick: bool) -> dict[str, Any] | None:
-    """Run one benchmark in a process of its own; None if it failed (its traceback is then on stderr)."""
+def processes(chosen: list[str]) -> list[list[str]]:
+    """`chosen` in the groups that run in one process each, in the order of the first of a group."""
+    groups: dict[str, list[str]] = {}
+    for name in chosen:
+        kin = next((min(group) for group in TOGETHER if name in group), name)
+        groups.setdefault(kin, []).append(name)
+    return list(groups.values())
+
+
+def measure_apart(group: list[str], quick: bool) -> dict[str, dict[str, Any]]:
+    """Run benchmarks in a process of their own; without those that failed (their traceback is then on stderr)."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        command = [sys.executable, "-m", "benchmarks", name, "--into", str(answer), *([] if quick else ["--long"])]
-        if subprocess.run(command, cwd=HERE.parent, check=False).returncode:
-            return None
-        return json.loads(answer.read_text())
+        command = [sys.executable, "-m", "benchmarks", *group, "--into", str(answer), *([] if quick else ["--long"])]
+        subprocess.run(command, cwd=HERE.parent, check=False)
+        return json.loads(answer.read_text()) if answer.exists() else {}
+
+
+def measure_into(path: Path, group: list[str], quick: bool) -> None:
+    """What `measure_apart` starts: writes after every benchmark, so that a failure costs only those that follow it."""
+    answers: dict[str, Any] = {}
+    for name in group:
+        answers[name] = measure(name, quick)
+        path.write_text(json.dumps(answers))
 
 
 def number(value: Any) -> str:
@@ -95,19 +113,11 @@ def run(*chosen: str, quick: bool = True, apart: bool = False, path: Path | None
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     start = time.perf_counter()
     result: dict[str, Any] = {"quick": quick, "machine": {}, "benchmarks": {}, "failed": []}
-    for name in chosen or names():
-        console.print(f"measuring {name} ...", style="dim")
-        answer = measure_apart(name, quick) if apart else measure(name, quick)
-        if answer is None:
-            result["failed"].append(name)
-            console.print(f"{name} failed", style="bold red")
-            continue
-        result["machine"] = answer.pop("machine")
-        if not answer["rows"]:
-            console.print(f"{name}: only with --long", style="dim")
-            continue
-        result["benchmarks"][name] = answer
-        console.print(table(name, answer))
+    for group in processes(list(chosen) or names()):
+        console.print(f"measuring {', '.join(group)} ...", style="dim")
+        answers = measure_apart(group, quick) if apart else {name: measure(name, quick) for name in group}
+        for name in group:
+            _take(result, name, answers.get(name), console)
     result["seconds"] = time.perf_counter() - start
     if result["benchmarks"]:
         path = path or HERE / "results" / file_name(result["machine"])
@@ -118,6 +128,20 @@ def run(*chosen: str, quick: bool = True, apart: bool = False, path: Path | None
     if quick and not chosen and result["seconds"] > QUICK_SECONDS:
         console.print(f"slower than the {QUICK_SECONDS} s meant for 2 cores", style="yellow")
     return result
+
+
+def _take(result: dict[str, Any], name: str, answer: dict[str, Any] | None, console: Console) -> None:
+    """Print the answer of one benchmark and put it into the result."""
+    if answer is None:
+        result["failed"].append(name)
+        console.print(f"{name} failed", style="bold red")
+        return
+    result["machine"] = answer.pop("machine")
+    if not answer["rows"]:
+        console.print(f"{name}: only with --long", style="dim")
+        return
+    result["benchmarks"][name] = answer
+    console.print(table(name, answer))
 
 
 def main() -> int:
@@ -134,7 +158,7 @@ def main() -> int:
     if options.list:
         print("\n".join(names()))
     elif options.into:
-        options.into.write_text(json.dumps(measure(options.benchmark[0], not options.long)))
+        measure_into(options.into, options.benchmark, not options.long)
     else:
         failed = run(*options.benchmark, quick=not options.long, apart=True, path=options.json)["failed"]
         return 1 if failed else 0

@@ -48,10 +48,10 @@ def by_key(result: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, Any]]
 
 def worse(old: dict[str, Any], new: dict[str, Any]) -> float:
     """How many times worse `new` is: by times over the floor where both have it, else by value; 1.0 is the same."""
+    if old["value"] <= 0 or new["value"] <= 0:  # a fitted exponent may be: nothing to compare
+        return 1.0
     if old.get("ratio") and new.get("ratio"):
         return new["ratio"] / old["ratio"]
-    if not old["value"] or not new["value"]:
-        return 1.0
     change = new["value"] / old["value"]
     return 1 / change if new["unit"].endswith(RATES) else change
 
