@@ -2,8 +2,9 @@
 
 from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.inputs import check_dealings, deal, deal_masks
-from mpcjax.protocols.multiply import beaver, combination, dot, multiply, weighted_squares
+from mpcjax.protocols.multiply import beaver, combination, dot, gram, multiply, weighted_squares
 from mpcjax.protocols.opening import open_many, open_now
+from mpcjax.protocols.repeat import repeat
 from mpcjax.protocols.verify import verify
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "deal",
     "deal_masks",
     "dot",
+    "gram",
     "multiply",
     "open_many",
     "open_now",
+    "repeat",
     "verify",
     "weighted_squares",
 ]

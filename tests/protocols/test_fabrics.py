@@ -98,6 +98,7 @@ def online(rt: Runtime, seed: Any) -> dict[str, Any]:
             protocols.dot(rt, x, x),
             protocols.weighted_squares(rt, x, weights),
             protocols.combination(rt, protocols.dot(rt, x, x), x),
+            protocols.gram(rt, x),
         ]
         masked = protocols.open_many(rt, field.add(x, rt.take("random", x.shape[1:])), "masked")
     with ledger.in_phase("verify"):
