@@ -13,7 +13,6 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields.mersenne import Array, Field
