@@ -53,9 +53,13 @@ class MultiKrum(Rule):
         if not (self.limit > 0 and math.isfinite(self.limit)):
             raise ValueError(f"limit={self.limit}: the norm to which updates are clipped is a positive number")
         if self.f is not None and (not isinstance(self.f, int) or self.f < 0):
-            raise ValueError(f"f={self.f!r}: the number of poisoned peers is a whole number from 0, or None for the most")
+            raise ValueError(
+                f"f={self.f!r}: the number of poisoned peers is a whole number from 0, or None for the most"
+            )
         if self.select is not None and (not isinstance(self.select, int) or self.select < 1):
-            raise ValueError(f"select={self.select!r}: how many are averaged is a whole number from 1, or None for n - f")
+            raise ValueError(
+                f"select={self.select!r}: how many are averaged is a whole number from 1, or None for n - f"
+            )
         if self.neighbours not in NEIGHBOURS:
             raise ValueError(f"neighbours={self.neighbours!r}: legal are {', '.join(map(repr, NEIGHBOURS))}")
 
