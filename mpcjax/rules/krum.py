@@ -72,7 +72,6 @@ class MultiKrum(Rule):
 
     def combine(self, messages: Any, public: Public) -> Any:
         accepted, peers = public.accepted, messages.shape[0]
-        self._require(peers)
         neighbours, chosen = self._counts(accepted)
         longest = messages.bound / 2.0**messages.scale if isinstance(messages, Secret) else self.limit
         distances = off_diagonal(squared_distances(messages, norm=longest))
@@ -83,6 +82,10 @@ class MultiKrum(Rule):
     def finish(self, combined: Any, public: Public) -> Any:
         _, chosen = self._counts(public.accepted)
         return combined / jnp.maximum(chosen, 1).astype(jnp.float32)
+
+    def plain(self, updates: Any, public: Public | None = None) -> Any:
+        self._require(updates.shape[0])
+        return super().plain(updates, public)
 
     def _require(self, peers: int) -> None:
         f = 0 if self.f is None else self.f
