@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mpcjax.circuits import ranks, sort
-from mpcjax.circuits.sort import network
+from mpcjax.circuits.sort import network, packed
 from tests.circuits._stock import cost, evaluate, randoms, scheme_of
 
 QUARTER = scheme_of(61).field.modulus // 4
@@ -17,13 +17,24 @@ QUARTER = scheme_of(61).field.modulus // 4
 @pytest.mark.parametrize("n", range(11))
 def test_every_pattern_of_zeros_and_ones_is_sorted(n: int) -> None:
     """And so is everything else (Knuth 5.3.4, theorem Z)."""
+    for levels in (network(n), packed(network(n), n)):
+        _require_sorting(levels, n)
+
+
+def _require_sorting(levels: list[list[tuple[int, int]]], n: int) -> None:
     x = np.array(list(itertools.product((0, 1), repeat=n)))
-    for level in network(n):
+    for level in levels:
         lanes = [lane for pair in level for lane in pair]
         assert len(set(lanes)) == len(lanes) and all(i < j < n for i, j in level)
         for i, j in level:
             x[:, i], x[:, j] = np.minimum(x[:, i], x[:, j]), np.maximum(x[:, i], x[:, j])
     assert (np.diff(x, axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize(("n", "depth", "paid", "sorting"), [(7, 6, 18, 16), (19, 16, 96, 91), (99, 32, 1088, 1064)])
+def test_levels_are_narrow(n: int, depth: int, paid: int, sorting: int) -> None:
+    levels = packed(network(n), n)
+    assert (len(levels), len(levels) * max(map(len, levels)), sum(map(len, levels))) == (depth, paid, sorting)
 
 
 @pytest.mark.parametrize(("exponent", "n"), [(61, 1), (61, 5), (5, 4)])
