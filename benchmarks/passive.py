@@ -56,7 +56,9 @@ def _group(setup: Setup, seed: Any, updates: Any, first: Any, scratch: Any) -> t
     message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(updates, first + jnp.arange(setup.peers), public)
     streams = Stream.from_seed(seed).per_row("peer", range(setup.peers))
     integers = fixed.to_integers(message, setup.bits)
-    shares = deal_rows(scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"), scratch)
+    shares = deal_rows(
+        scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"), scratch=scratch
+    )
     rt = Runtime(scheme, Simulated(scheme.parties), streams, Counter(scheme.field, scheme.parties))
     bound = setup.certificate.bound(setup.bits, setup.length)
     combined = setup.rule.combine(Secret(rt, shares, setup.bits, bound), public)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.certificates import Certificate, Dealt, prove_claims, tests, to_check
+from mpcjax.certificates import Certificate, Dealt, prove_equations, tests, to_check
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
@@ -92,11 +92,11 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     agreed = certificate.agree(coin(rt), setup.length)
     responses = certificate.responses(field, integers, setup.bits, agreed)
     dealt = Dealt(x, helper_shares, _deal_if_any(rt, responses, peers, "responses"), setup.bits)
-    claims = certificate.claims(rt, agreed, coin(rt), dealt)
-    proofs = prove_claims(rt, peers, claims, Dealt(integers, helpers, responses, setup.bits), dealt)
+    equations = certificate.equations(rt, agreed, coin(rt), dealt)
+    proofs = prove_equations(rt, peers, equations, Dealt(integers, helpers, responses, setup.bits), dealt)
     masks = deal_masks(rt, peers)
-    well = check_dealings(rt, coin(rt), to_check(claims, proofs, dealt), masks)
-    return {**own, "public": public, "well": well, "claims": claims, "dealt": dealt, "proofs": proofs}
+    well = check_dealings(rt, coin(rt), to_check(equations, proofs, dealt), masks)
+    return {**own, "public": public, "well": well, "equations": equations, "dealt": dealt, "proofs": proofs}
 
 
 def _encoded(setup: Setup, state: State) -> tuple[Any, State]:
@@ -140,7 +140,7 @@ def _exclude(rt: Runtime, setup: Setup, state: State) -> State:
 
 def _certify(rt: Runtime, setup: Setup, state: State) -> State:
     """Every peer's certificate becomes sharings that are zero for an honest peer; their products are claimed."""
-    opened_later = tests(rt, state["claims"], state["proofs"], state["dealt"])
+    opened_later = tests(rt, state["equations"], state["proofs"], state["dealt"])
     kept = {key: state[key] for key in ("public", "finite", "fits", "well")}
     message = state["dealt"].message
     return {**kept, "message": message, "tests": opened_later, "products": rt.products, "zeros": rt.zeros}

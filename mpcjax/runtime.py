@@ -26,6 +26,9 @@ from mpcjax.sharing import Shamir
 SECURITY_BITS = 40  # every check lets a wrong value pass with probability at most 2**-40
 
 
+PARTS = {"random": 1, "double": 2, "bit": 1, "triple": 3}  # arrays per item of material
+
+
 class Material(abc.ABC):
     """Where protocols take correlated randomness from; every item is handed out once.
 
@@ -67,6 +70,18 @@ class Combination:
     z: Any
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Gram:
+    """Claims z[i, j] = sum_l x[i, l] x[j, l] for all i, j: `x [rows, n, L]`, `z [rows, n, n]`, symmetric."""
+
+    x: Any
+    z: Any
+
+
+Claim = Dots | Squares | Combination | Gram
+
+
 class Runtime:
     """State of one phase of a computation. Lives as long as a trace; nothing in it outlives the phase."""
 
@@ -74,10 +89,11 @@ class Runtime:
         self.scheme, self.fabric, self.stream, self.material = scheme, fabric, stream, material
         self.field: Field = scheme.field
         fabric.canonical = self._canonical
-        self.products: list[Dots | Squares | Combination] = []
+        self.products: list[Claim] = []
         self.zeros: list[Any] = []  # sharings [rows, K] that must be sharings of zero of degree t
         self.verdicts: list[tuple[str, Any]] = []
         self.accused: Any = jnp.zeros((scheme.parties,), bool)  # members whose shares had to be corrected
+        self.verifications = 0  # calls of `verify`
         self._count = 0
 
     def _canonical(self, x: Any) -> Any:
@@ -130,7 +146,7 @@ class Runtime:
                 f"{what} would open with {len(self.products)} products and {len(self.zeros)} openings unverified"
             )
 
-    def claim(self, product: Dots | Squares | Combination) -> None:
+    def claim(self, product: Claim) -> None:
         self.products.append(product)
 
     def claim_zero(self, shares: Any) -> None:

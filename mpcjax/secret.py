@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import _compat, circuits
 from mpcjax.errors import BoundError
 from mpcjax.fields import fixed, kernels
-from mpcjax.protocols import combination, dot, multiply
+from mpcjax.protocols import combination, dot, gram, multiply
 from mpcjax.runtime import Runtime
 
 
@@ -204,3 +205,72 @@ def proportions(x: Any, bits: int) -> Any:
     quotient = multiply(x.rt, x.shares, inverse)
     scale = x.scale + out
     return rescale(Secret(x.rt, quotient, scale, (1 << scale) + (1 << (scale - bits)), "proportions"), bits)
+
+
+def squared_distances(x: Any, *, norm: float) -> Any:
+    """|x_i - x_j|^2 for all pairs of rows of `x [n, d]`, of Euclidean norm at most `norm`: `[n, n]`.
+
+    n (n + 1) / 2 openings, for the Gram matrix; exact. On plain arrays from the differences, where nothing cancels.
+    """
+    if not isinstance(x, Secret):
+        return jax.lax.map(lambda row: jnp.sum(jnp.square(x - row), axis=1), x)
+    limit, scale = math.ceil(norm * 2.0**x.scale) ** 2, 2 * x.scale
+    refused_early = Secret(x.rt, x.shares, scale, 4 * limit, "squared distances")
+    products, field = gram(x.rt, refused_early.shares), x.rt.field
+    squares = jnp.diagonal(products, axis1=1, axis2=2)
+    both = field.add(squares[:, :, None], squares[:, None])
+    return Secret(x.rt, field.sub(both, field.double(products)), scale, 4 * limit, "squared distances")
+
+
+def others_last(x: Any, kept: Any) -> Any:
+    """`x` with the entries that are not publicly `kept` (broadcast) made larger than any that are. Local."""
+    if not isinstance(x, Secret):
+        return jnp.where(kept, x, jnp.inf)
+    last = Secret(x.rt, x.shares, x.scale, x.bound + 1, "others last")
+    return last._like(jnp.where(kept, x.shares, x.rt.field.asarray(last.bound)), x.scale, last.bound, "others last")
+
+
+def sort(x: Any) -> Any:
+    """`x [..., n]` ascending along the last axis. About t (t + 1) / 4 comparisons per element for t = log2 n."""
+    if not isinstance(x, Secret):
+        return jnp.sort(x, axis=-1)
+    _require_comparable(x, "sort")
+    return x._like(circuits.sort(x.rt, x.shares), x.scale, x.bound, "sort")
+
+
+def sum_of_smallest(x: Any, count: Any) -> Any:
+    """Sum of the `count` (public, at most n) smallest along the last axis of `x [..., n]`. Cost: `sort`."""
+    first = jnp.arange(x.shape[-1]) < count
+    ordered = sort(x)
+    if not isinstance(x, Secret):
+        return jnp.sum(jnp.where(first, ordered, 0), axis=-1)
+    return ordered._like(jnp.where(first, ordered.shares, 0), x.scale, x.bound, "sum").sum(axis=-1)
+
+
+def smallest(x: Any, count: Any) -> Any:
+    """1 for the `count` (public) smallest of `x [n]`, ties by index, and 0 for the others.
+
+    n (n - 1) / 2 comparisons for the ranks, then one each.
+    """
+    if not isinstance(x, Secret):
+        return (jnp.argsort(jnp.argsort(x, stable=True), stable=True) < count).astype(x.dtype)
+    _require_comparable(x, "smallest")
+    field, places = x.rt.field, circuits.ranks(x.rt, x.shares)
+    first = circuits.less_than(x.rt, places, field.from_signed(jnp.asarray(count, jnp.int32)))
+    return Secret(x.rt, first, 0, 1, "smallest")
+
+
+def _require_comparable(x: Secret, operation: str) -> None:
+    Secret(x.rt, x.shares, x.scale, 2 * x.bound, operation)  # of differences
+
+
+def off_diagonal(x: Any) -> Any:
+    """`x [n, n]` without its diagonal: `[n, n - 1]`, row i has the columns other than i in order. Local."""
+    if isinstance(x, Secret):
+        return x._like(_off_diagonal(x.shares), x.scale, x.bound, "off diagonal")
+    return _off_diagonal(x)
+
+
+def _off_diagonal(x: Any) -> Any:
+    lead, n = x.shape[:-2], x.shape[-1]
+    return x.reshape(*lead, -1)[..., 1:].reshape(*lead, n - 1, n + 1)[..., :-1].reshape(*lead, n, n - 1)

@@ -1,8 +1,8 @@
 """Certificates: what the committee checks about each peer's message."""
 
-from mpcjax.certificates.base import Certificate, Claim, Dealt
+from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.certificates.norm import Norm
-from mpcjax.certificates.proving import prove_claims, tests, to_check
+from mpcjax.certificates.proving import prove_equations, tests, to_check
 from mpcjax.certificates.range import Range
 from mpcjax.certificates.signs import Signs
 
@@ -11,12 +11,12 @@ CERTIFICATES = {"signs": Signs, "range": Range, "norm": Norm}
 __all__ = [
     "CERTIFICATES",
     "Certificate",
-    "Claim",
     "Dealt",
+    "Equation",
     "Norm",
     "Range",
     "Signs",
-    "prove_claims",
+    "prove_equations",
     "tests",
     "to_check",
 ]

@@ -1,8 +1,8 @@
 """What the committee checks about each peer's message, without seeing it.
 
 A certificate works in three steps, two of them the peer's: `helpers` are dealt together with the message (values the
-peer knows anyway, such as bits of a slack), `responses` after a first public coin; a second coin draws the `claims`, public
-quadratic equations between these values, which the peer proves (`mpcjax.protocols.proof`). They become sharings that are
+peer knows anyway, such as bits of a slack), `responses` after a first public coin; a second coin draws the `equations`,
+public and quadratic, between these values, which the peer proves (`mpcjax.protocols.proof`). They become sharings that are
 zero for an honest peer; these tests of all peers are opened only after all products in them are verified. What a failing
 test opens depends on the failing peer's message; so a peer whose message would fail (`holds`) withdraws, and only who
 lies about that is seen through.
@@ -46,7 +46,7 @@ class Dealt:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Claim:
+class Equation:
     """`form` of the parts `about` (without parts: zero) is `constant`, plus public sums of the parts, by their weights.
 
     `message [d]`, `helpers [h]`, `responses [r]`: these weights, None for a part that is not in the sum.
@@ -98,7 +98,7 @@ class Certificate(abc.ABC):
         return field.zeros((message.shape[0], 0))
 
     @abc.abstractmethod
-    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+    def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         """What holds for an honest peer and, but with a small probability, for no other. Of `dealt` only shapes are read.
 
         `agreed` is what the peers answered to, `second` a coin drawn after all dealings.

@@ -33,7 +33,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.certificates.base import Certificate, Claim, Dealt
+from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
@@ -112,14 +112,14 @@ class Norm(Certificate):
             message.shape[0], -1
         )
 
-    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+    def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         bits = dealt.helpers.shape[-1] + dealt.responses.shape[-1]
         repeats = rt.repetitions(1 / rt.field.modulus)
         weights = second.uniform("projections", rt.field, (repeats, self.rows))[0]
         norms = [self._norm(rt.field, agreed, weights[r], dealt) for r in range(repeats)]
         return [*norms, *booleanity(rt, second, ("helpers", "responses"), bits)]
 
-    def _norm(self, field: Field, agreed: Any, weights: Any, dealt: Dealt) -> Claim:
+    def _norm(self, field: Field, agreed: Any, weights: Any, dealt: Dealt) -> Equation:
         """x.x + slack = B'^2 and sum_j c_j R_j.x = sum_j c_j z_j for the dealt z_j, in one: with h = sum_j c_j R_j / 2,
 
         sum_l (x_l + h_l)^2 = h.h + B'^2 - slack + sum_j c_j z_j. Once c is drawn, no choice of the slack undoes a wrong z_j.
@@ -131,7 +131,7 @@ class Norm(Certificate):
         constant = field.sub(field.add(field.dot(half, half), reach), offset)
         slack = field.neg(powers(field, dealt.helpers.shape[-1]))
         spelled = field.mul(weights[:, None], powers(field, window + 1)).reshape(-1)
-        return Claim(constant, ("message",), Form(shift=half), helpers=slack, responses=spelled)
+        return Equation(constant, ("message",), Form(shift=half), helpers=slack, responses=spelled)
 
     def agree(self, public: Stream, length: int) -> Any:
         """R `[tau, d]` int8."""

@@ -1,4 +1,4 @@
-"""From the claims of a certificate to what the committee opens: the peers prove, the committee tests."""
+"""From the equations of a certificate to what the committee opens: the peers prove, the committee tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates.base import PARTS, Claim, Dealt
+from mpcjax.certificates.base import PARTS, Dealt, Equation
 from mpcjax.prg import Stream
 from mpcjax.protocols import Proof, Statement, prove, value
 from mpcjax.runtime import Runtime
@@ -14,33 +14,35 @@ from mpcjax.runtime import Runtime
 Proofs = tuple[Proof | None, ...]
 
 
-def prove_claims(rt: Runtime, peers: Stream, claims: list[Claim], known: Dealt, shares: Dealt) -> Proofs:
-    """The peers' proofs, one a claim; None for a claim about nothing, or one that the committee works out itself."""
-    about = [claim for claim in claims if claim.about]
-    statements = [Statement(known.part(claim.about), shares.part(claim.about), claim.form) for claim in about]
+def prove_equations(rt: Runtime, peers: Stream, equations: list[Equation], known: Dealt, shares: Dealt) -> Proofs:
+    """The peers' proofs, one a equation; None for a equation about nothing, or one that the committee works out itself."""
+    about = [equation for equation in equations if equation.about]
+    statements = [
+        Statement(known.part(equation.about), shares.part(equation.about), equation.form) for equation in about
+    ]
     proofs = iter(prove(rt, peers, statements))
-    return tuple(next(proofs) if claim.about else None for claim in claims)
+    return tuple(next(proofs) if equation.about else None for equation in equations)
 
 
-def to_check(claims: list[Claim], proofs: Proofs, shares: Dealt) -> list[Any]:
+def to_check(equations: list[Equation], proofs: Proofs, shares: Dealt) -> list[Any]:
     """All that the peers dealt, `[rows, n, L]` each, for the dealing check: of what is proven, the fold stands for it."""
     covered, blocks = set[str](), []
-    for claim, proof in zip(claims, proofs, strict=True):
+    for equation, proof in zip(equations, proofs, strict=True):
         if proof is not None:
-            covered.update(claim.about)
+            covered.update(equation.about)
             blocks += [proof.folded, *proof.sent]
     rest = [shares.part((name,)) for name in PARTS if name not in covered]
     return [block for block in rest if block.shape[-1]] + blocks
 
 
-def tests(rt: Runtime, claims: list[Claim], proofs: Proofs, shares: Dealt) -> Any:
-    """Sharings `[rows, n, T]` that are zero for an honest peer. Cost: a product per peer and quadratic claim, claimed."""
+def tests(rt: Runtime, equations: list[Equation], proofs: Proofs, shares: Dealt) -> Any:
+    """Sharings `[rows, n, T]` that are zero for an honest peer. Cost: a product per peer and quadratic equation, claimed."""
     found = []
-    for claim, proof in zip(claims, proofs, strict=True):
-        right, more = claim.right_side(rt.field, shares), []
+    for equation, proof in zip(equations, proofs, strict=True):
+        right, more = equation.right_side(rt.field, shares), []
         left = rt.field.zeros(right.shape)
-        if claim.about:
-            left, more = value(rt, claim.form, shares.part(claim.about), proof)
+        if equation.about:
+            left, more = value(rt, equation.form, shares.part(equation.about), proof)
         found += [rt.field.sub(left, right), *more]
     shape = shares.message.shape[:-1]
     return jnp.stack([jnp.broadcast_to(test, shape) for test in found], axis=-1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates.base import Certificate, Claim, Dealt
+from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
@@ -68,7 +68,7 @@ class Range(Certificate):
         offset = jnp.clip(message.astype(jnp.int64) + (1 << (width - 1)), 0, (1 << width) - 1)
         return split(field, offset, width).reshape(message.shape[0], -1)
 
-    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+    def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         """Random sums of the gaps between the messages and what the bits spell, and that they are bits."""
         field, width, length = rt.field, self.width_at(dealt.bits), dealt.message.shape[-1]
         repeats = rt.repetitions(1 / field.modulus)
@@ -76,10 +76,10 @@ class Range(Certificate):
         gaps = [self._gap(field, weights[r], width) for r in range(repeats)]
         return [*gaps, *booleanity(rt, second, ("helpers",), length * width)]
 
-    def _gap(self, field: Field, weights: Any, width: int) -> Claim:
+    def _gap(self, field: Field, weights: Any, width: int) -> Equation:
         spelled = field.mul(weights[:, None], powers(field, width)).reshape(-1)
         constant = field.neg(field.scale_small(field.sum(weights), 1 << (width - 1)))
-        return Claim(constant, message=field.neg(weights), helpers=spelled)
+        return Equation(constant, message=field.neg(weights), helpers=spelled)
 
 
 def _frexp(value: float) -> tuple[float, int]:

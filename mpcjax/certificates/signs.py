@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates.base import Certificate, Claim, Dealt
+from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.protocols import random_form
@@ -32,7 +32,7 @@ class Signs(Certificate):
     def holds(self, field: Field, message: Any, bits: int) -> Any:
         return jnp.all(jnp.abs(message) == 1, axis=-1)
 
-    def claims(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Claim]:
+    def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         length, repeats = dealt.message.shape[-1], rt.repetitions(1 / rt.field.modulus)
         forms = [random_form(rt.scheme, second, f"signs {r}", length) for r in range(repeats)]
-        return [Claim(rt.field.sum(form.weights(rt.field, length)), ("message",), form) for form in forms]
+        return [Equation(rt.field.sum(form.weights(rt.field, length)), ("message",), form) for form in forms]

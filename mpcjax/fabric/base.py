@@ -38,7 +38,12 @@ Tamper = Callable[[Message, Any], Any]
 
 
 class Fabric(abc.ABC):
-    """Moves data between the `parties` of a committee and counts it."""
+    """Moves data between the `parties` of a committee and counts it.
+
+    `traceable`: whether sending is array code that can be part of a compiled program, and of a loop in it.
+    """
+
+    traceable: bool = False
 
     def __init__(self, parties: int, rows: np.ndarray, tamper: Tamper | None = None):
         self.parties, self.rows, self.tamper = parties, rows, tamper

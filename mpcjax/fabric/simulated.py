@@ -17,6 +17,8 @@ from mpcjax.fabric.base import Fabric, Tamper
 class Simulated(Fabric):
     """All `parties` in this process; works eagerly and inside any JAX transformation."""
 
+    traceable = True
+
     def __init__(self, parties: int, tamper: Tamper | None = None):
         super().__init__(parties, np.arange(parties), tamper)
 

@@ -14,10 +14,9 @@ import jax
 
 from mpcjax.errors import OrderError
 from mpcjax.fields import Field
-from mpcjax.runtime import Material
+from mpcjax.runtime import PARTS, Material
 
-KINDS = ("random", "double", "bit", "triple")
-PARTS = {"random": 1, "double": 2, "bit": 1, "triple": 3}
+KINDS = tuple(PARTS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.inputs import check_dealings, deal, deal_masks
-from mpcjax.protocols.multiply import beaver, combination, dot, multiply, weighted_squares
+from mpcjax.protocols.multiply import beaver, combination, dot, gram, multiply, weighted_squares
 from mpcjax.protocols.opening import open_many, open_now
 from mpcjax.protocols.proof import Form, Proof, Statement, prove, random_form, value
+from mpcjax.protocols.repeat import repeat
 from mpcjax.protocols.verify import verify
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "deal",
     "deal_masks",
     "dot",
+    "gram",
     "multiply",
     "open_many",
     "open_now",
     "prove",
     "random_form",
+    "repeat",
     "value",
     "verify",
     "weighted_squares",

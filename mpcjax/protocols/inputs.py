@@ -30,7 +30,7 @@ def deal(rt: Runtime, values: Any, peers: Stream, label: str, scratch: Any = Non
     `values` are field elements or signed integers (int32, int64), which are taken mod p. `scratch`: see `deal_rows`.
     """
     scheme = rt.scheme
-    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label), scratch)
+    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label), scratch=scratch)
     return rt.fabric.from_peers(shares, label)
 
 

@@ -16,10 +16,12 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.fields import kernels
+from mpcjax.fields.gram import gram as inner_products
 from mpcjax.protocols.opening import king_open, open_many
-from mpcjax.runtime import Combination, Dots, Runtime, Squares
+from mpcjax.runtime import Combination, Dots, Gram, Runtime, Squares
 
 
 def multiply(rt: Runtime, x: Any, y: Any) -> Any:
@@ -64,6 +66,28 @@ def combination(rt: Runtime, w: Any, x: Any) -> Any:
     z = reduce_degree(rt, local, "combination")
     rt.claim(Combination(w, x, z))
     return z
+
+
+def gram(rt: Runtime, x: Any) -> Any:
+    """Inner products of all pairs of rows of `x [rows, n, L]`: `[rows, n, n]`, symmetric. n (n + 1) / 2 openings.
+
+    One claim for all of them: `verify` draws two public vectors and makes one inner product of length L of it.
+    Robust mode spends L triples a pair, n (n + 1) L / 2 in all: for short rows only.
+    """
+    n = x.shape[1]
+    left, right = np.triu_indices(n)
+    if rt.scheme.robust:
+        return _symmetric(dot(rt, x[:, left], x[:, right]), n)
+    z = _symmetric(reduce_degree(rt, inner_products(rt.field, x)[:, left, right], "gram"), n)
+    rt.claim(Gram(x, z))
+    return z
+
+
+def _symmetric(pairs: Any, n: int) -> Any:
+    """`[rows, n (n + 1) / 2]`, row by row of the upper triangle, to `[rows, n, n]`."""
+    place = np.zeros((n, n), np.int32)
+    place[np.triu_indices(n)] = np.arange(n * (n + 1) // 2)
+    return pairs[:, np.maximum(place, place.T)]
 
 
 def reduce_degree(rt: Runtime, local: Any, label: str) -> Any:

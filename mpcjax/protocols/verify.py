@@ -3,7 +3,8 @@
 Every claimed inner product is multiplied by an independent public coefficient and the sum is folded: with X and Y cut
 into c pieces, X(v) = sum X_k v^k and Y(v) = sum Y_k v^(c-1-k), the coefficient of v^(c-1) in X(v).Y(v) is the claimed
 X.Y; the other 2c - 2 are computed and shared, a public v is drawn, and X(v), Y(v) of 1/c the length go on. The last
-product is masked by random sharings and opened. (Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai 2019; Goyal, Song 2020,
+product is masked by random sharings and opened. A Gram matrix Z = X X^T joins the batch as one inner product: for public
+random u, w it is (u X).(w X) = u Z w. (Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai 2019; Goyal, Song 2020,
 "Malicious security comes free in honest-majority MPC"; the folding in the form of Bootle et al. 2016.)
 
 Guarantee (t < m/2 active): if one claim is wrong, `verify` passes with probability at most 2**-SECURITY_BITS; the error
@@ -23,11 +24,12 @@ from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
-from mpcjax.runtime import Combination, Dots, Runtime
+from mpcjax.runtime import Claim, Combination, Dots, Gram, Runtime
 
 
 def verify(rt: Runtime) -> None:
     """Check all pending claims of `rt`; afterwards none is pending. A wrong claim ends in a failed check."""
+    rt.verifications += 1
     if rt.products:
         products, rt.products = rt.products, []
         _verify_products(rt, products)
@@ -70,6 +72,9 @@ def _merged(claims: list[Any]) -> list[Any]:
 def _error(rt: Runtime, length: int) -> float:
     """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 3 / p for the mask.
 
+    The coefficient of a claim is one challenge of degree 1, the vectors u and w of a Gram matrix are two: a matrix E of
+    errors that is not zero leaves u E = 0 with probability at most 1 / p, and then u E w = r for any r, such as what the
+    errors of other claims add, with probability 1 / p.
     A quadratic that is not zero at 0 has at most two other roots, and the mask's challenge is 1 with probability 2 / p.
     """
     p = rt.field.modulus
@@ -80,13 +85,18 @@ def _error(rt: Runtime, length: int) -> float:
     return -math.expm1(log_pass)
 
 
-def _length(claim: Any) -> int:
+def _length(claim: Claim) -> int:
+    if isinstance(claim, Gram):
+        return claim.x.shape[2]
     return claim.w.shape[1] if isinstance(claim, Combination) else claim.x.shape[1] * claim.x.shape[2]
 
 
 def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, Any]:
-    """All claims as one inner product per repetition: `[rows, R, N]`, `[rows, R, N]`, `[rows, R]`."""
-    counts = [claim.z.shape[1] for claim in claims]
+    """All claims as one inner product per repetition: `[rows, R, N]`, `[rows, R, N]`, `[rows, R]`.
+
+    The public coefficients are drawn when all z are fixed: one for every z, but n for u and n for w of a Gram matrix.
+    """
+    counts = [claim.z.shape[1] * (2 if isinstance(claim, Gram) else 1) for claim in claims]
     weights = coin(rt).uniform("claims", rt.field, (repeats, sum(counts)))[0]
     parts, start = [], 0
     for claim, count in zip(claims, counts, strict=True):
@@ -101,6 +111,8 @@ def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, An
 def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
     """One claim with the public coefficients `weights [R, J]` of its J parts."""
     field, rows, repeats = rt.field, claim.z.shape[0], weights.shape[0]
+    if isinstance(claim, Gram):
+        return _projected(rt, claim, *jnp.split(weights, 2, axis=1))
     if isinstance(claim, Combination):
         x = kernels.inner(field, claim.x[:, None], weights[None, :, None])
         y = jnp.broadcast_to(claim.w[:, None], x.shape)
@@ -111,6 +123,18 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
     y = jnp.broadcast_to(right[:, None], x.shape)
     z = field.dot(weights[None], claim.z[:, None], axis=-1)
     return x.reshape(rows, repeats, -1), y.reshape(rows, repeats, -1), z
+
+
+def _projected(rt: Runtime, claim: Gram, u: Any, w: Any) -> tuple[Any, Any, Any]:
+    """Z = X X^T, for public `u`, `w` `[R, n]`, as u X, w X and u Z w: `[rows, R, L]` twice and `[rows, R]`."""
+    field = rt.field
+
+    def both(x: Any, u: Any, w: Any) -> Any:
+        return jnp.stack([kernels.combine(field, c[None], x[:, None], axis=2) for c in (u, w)])
+
+    sides = kernels.materialized(both, claim.x, u, w)
+    rows_of_z = kernels.combine(field, u[None], claim.z[:, None], axis=2)
+    return sides[0], sides[1], field.dot(rows_of_z, w[None], axis=-1)
 
 
 def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:

@@ -7,12 +7,14 @@ from typing import Any
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.centered_clipping import CenteredClipping
 from mpcjax.rules.fltrust import FLTrust
+from mpcjax.rules.krum import Krum, MultiKrum
 from mpcjax.rules.mean import Mean
 from mpcjax.rules.rsa import RSA
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (Mean, RSA, CenteredClipping, FLTrust)}
+RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (Mean, RSA, CenteredClipping, FLTrust, Krum, MultiKrum)}
 
 mean, rsa, centered_clipping, fltrust = Mean, RSA, CenteredClipping, FLTrust
+krum, multi_krum = Krum, MultiKrum
 
 
 def resolve(rule: Rule | str) -> Rule:
@@ -46,12 +48,16 @@ __all__ = [
     "RULES",
     "CenteredClipping",
     "FLTrust",
+    "Krum",
     "Mean",
+    "MultiKrum",
     "Public",
     "Rule",
     "centered_clipping",
     "fltrust",
+    "krum",
     "mean",
+    "multi_krum",
     "resolve",
     "rsa",
 ]

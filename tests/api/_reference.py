@@ -33,4 +33,26 @@ def fltrust(x, reference=None, **_):
     return (trust[:, None] * x / norms[:, None]).sum(0) * np.linalg.norm(g0) / trust.sum()
 
 
-REFERENCES = {"mean": mean, "rsa": rsa, "centered_clipping": centered_clipping, "fltrust": fltrust}
+def multi_krum(x, f=None, select=None, nearest=2, **_):
+    n = len(x)
+    f = max((n - 3) // 2, 0) if f is None else f
+    scores = []
+    for i in range(n):
+        distances = sorted(np.sum((x[i] - x[j]) ** 2) for j in range(n) if j != i)
+        scores.append(sum(distances[: max(n - f - nearest, 1)]))
+    best = sorted(range(n), key=lambda i: (scores[i], i))
+    return x[best[: n - f if select is None else select]].mean(0)
+
+
+def krum(x, f=None, **_):
+    return multi_krum(x, f, select=1)
+
+
+REFERENCES = {
+    "mean": mean,
+    "rsa": rsa,
+    "centered_clipping": centered_clipping,
+    "fltrust": fltrust,
+    "krum": krum,
+    "multi_krum": multi_krum,
+}

@@ -52,8 +52,8 @@ class Judge:
 
         def judged(rt: Runtime, shares: list[Any]) -> Any:
             dealt_ = Dealt(*shares, self.bits)
-            claims = self.certificate.claims(rt, self.agreed, Stream.from_seed(SECOND), dealt_)
-            return tests(rt, claims, (None,) * len(claims), dealt_)  # so short that the committee works it out
+            equations = self.certificate.equations(rt, self.agreed, Stream.from_seed(SECOND), dealt_)
+            return tests(rt, equations, (None,) * len(equations), dealt_)  # so short that the committee works it out
 
         zeros = [field.zeros((scheme.parties, *part.shape)) for part in parts]
         demand, _ = count(lambda rt: judged(rt, zeros), scheme)

@@ -105,6 +105,7 @@ def online(rt: Runtime, seed: Any) -> dict[str, Any]:
             protocols.combination(rt, protocols.dot(rt, x, x), x),
             square,
             *tests,
+            protocols.gram(rt, x),
         ]
         masked = protocols.open_many(rt, field.add(x, rt.take("random", x.shape[1:])), "masked")
     with ledger.in_phase("verify"):

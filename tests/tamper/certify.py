@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import protocols
-from mpcjax.certificates import Certificate, Dealt, Norm, Range, Signs, prove_claims, tests, to_check
+from mpcjax.certificates import Certificate, Dealt, Norm, Range, Signs, prove_equations, tests, to_check
 from mpcjax.certificates.bits import powers
 from mpcjax.checks import verdict
 from mpcjax.fields import Field
@@ -64,15 +64,15 @@ class Trial:
         responses = certificate.responses(self.field, claimed, self.bits, agreed)
         responses = self._repaired_responses(given, message, responses, agreed)
         dealt = Dealt(x, helper_shares, self._deal(rt, responses, peers, "responses"), self.bits)
-        claims = certificate.claims(rt, agreed, protocols.coin(rt), dealt)
+        equations = certificate.equations(rt, agreed, protocols.coin(rt), dealt)
         proven = jnp.where(given["proof"][:, None], self.field.from_signed(claimed), message)
-        proofs = prove_claims(rt, peers, claims, Dealt(proven, helpers, responses, self.bits), dealt)
+        proofs = prove_equations(rt, peers, equations, Dealt(proven, helpers, responses, self.bits), dealt)
         masks = protocols.deal_masks(rt, peers)
-        well = protocols.check_dealings(rt, protocols.coin(rt), to_check(claims, proofs, dealt), masks)
+        well = protocols.check_dealings(rt, protocols.coin(rt), to_check(equations, proofs, dealt), masks)
         dealt, proofs = jax.tree.map(
             lambda part: jnp.where(well[None, :, None], part, 0) if part.ndim == 3 else part, (dealt, proofs)
         )
-        opened_later = tests(rt, claims, proofs, dealt)
+        opened_later = tests(rt, equations, proofs, dealt)
         protocols.verify(rt)
         opened = protocols.open_now(rt, opened_later, "output", output=True)
         passed = jnp.all(verdict("certificate", opened == 0), axis=-1)

@@ -76,13 +76,14 @@ def openings(rt: Runtime, key: Any, given: Any) -> Answer:
 
 
 def _products(rt: Runtime, x: Any) -> list[Any]:
-    """Every kind of product of shares `x [rows, J, L]`: multiply, beaver, dot, weighted squares, combination."""
+    """Every kind of product of shares `x [rows, J, L]`: multiply, beaver, dot, weighted squares, combination, gram."""
     return [
         protocols.multiply(rt, x, x),
         protocols.beaver(rt, x, x),
         protocols.dot(rt, x, x),
         protocols.weighted_squares(rt, x, _weights(rt.field, x.shape[-1])),
         protocols.combination(rt, x[..., 0], x),
+        protocols.gram(rt, x),
     ]
 
 
@@ -95,6 +96,7 @@ def _right(field: Field, x: Any) -> list[Any]:
         field.sum(squares),
         field.dot(squares, _weights(field, x.shape[-1])),
         field.dot(x[:, :1], x, axis=0),
+        field.matmul(x, x.T),
     ]
 
 
@@ -123,8 +125,9 @@ _KINDS: dict[int, Callable[[Runtime, Any], Any]] = {
     2: lambda rt, x: protocols.dot(rt, x, x),
     3: lambda rt, x: protocols.weighted_squares(rt, x, _weights(rt.field, x.shape[-1])),
     4: lambda rt, x: protocols.combination(rt, x[..., 0], x),
+    5: lambda rt, x: protocols.gram(rt, x),
 }
-multiply, beaver, dot, squares, combination = (_product(kind) for kind in range(5))
+multiply, beaver, dot, squares, combination, gram = (_product(kind) for kind in range(6))
 
 
 def online(rt: Runtime, key: Any, given: Any) -> Answer:
