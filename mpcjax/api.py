@@ -12,6 +12,7 @@ import numpy as np
 
 from mpcjax import _compat, simulator
 from mpcjax._trees import first_not_finite, size_of, stack_rows, vector_like
+from mpcjax.devices import AXIS
 from mpcjax.fields import EXPONENTS, Field
 from mpcjax.offline import Demand
 from mpcjax.phases import Setup
@@ -40,6 +41,7 @@ def simulate(
     tamper: Any = None,
     attempts: int = 5,
     group: int | None = None,
+    mesh: Any = None,
 ) -> Committee:
     """A committee whose parties all live in this process.
 
@@ -57,6 +59,10 @@ def simulate(
             shows another output of the same honest updates to whoever disturbed it; 1 never repeats.
         group: peers that an additive rule (`Rule.additive`) handles at a time outside of `jit`: memory follows them, rounds
             follow the number of groups, the value stays the same. By default as many as make a gigabyte of shares.
+        mesh: a `jax.sharding.Mesh` with an axis "parameters", for models that outgrow one device: outside of `jit` every
+            array as long as the model is cut into slices for the devices of this axis (on all others the same is
+            computed). For additive rules whose certificate is `Norm` or `Signs`, in the field of 61 bits. The value is
+            the same bit for bit, and comes back on every device. The devices make up one machine, trusted with all they hold.
 
     Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
     most 2^-40 per check.
@@ -75,7 +81,12 @@ def simulate(
         raise ValueError(
             f"group={group!r}: legal are whole numbers from 1, the peers handled at a time; or leave it out"
         )
-    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group)
+    if mesh is not None and (AXIS not in getattr(mesh, "shape", ()) or field != 61):
+        raise ValueError(
+            f"mesh={mesh!r} with field={field}: legal is a jax.sharding.Mesh with an axis {AXIS!r}, such as "
+            f"Mesh(jax.devices(), ({AXIS!r},)), and field=61"
+        )
+    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group, mesh)
 
 
 @_compat.x64_scope
@@ -124,6 +135,10 @@ def aggregate(
     public = _public(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
     key, round = _key(key, inside), _round(round)
+    if inside and committee.mesh is not None:
+        raise ValueError(
+            "mesh= is for calls outside of jit: inside it, use a committee without mesh= and shard the updates"
+        )
     setup = dataclasses.replace(setup, groups=1) if inside else setup
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
@@ -163,8 +178,14 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
     if length < 1:
         raise ValueError("an update has no parameters: give leaves of shape [peers, ...] with at least one element")
     groups = committee.groups(peers, length) if rule.additive else 1
-    setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups)
+    setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups, spread=committee.spread(length))
     _ = setup.bits  # refuse here what the field has no room for
+    if committee.mesh is not None and not (rule.additive and setup.certificate.spreads):
+        raise ValueError(
+            f"rule {rule.name!r} cannot run on a mesh: it is no sum over the peers (Rule.additive), or its certificate "
+            "needs whole messages (Certificate.spreads); legal are mean, rsa, centered_clipping and rules like them; leave "
+            "out mesh="
+        )
     return setup
 
 

@@ -24,18 +24,24 @@ Walk = Callable[..., tuple[State, Standing]]
 
 
 def in_groups(
-    setup: Setup, compiled: Callable[..., dict[str, Any]], walk: Walk, seed: Any, updates: Any, public: Public
+    setup: Setup,
+    compiled: Callable[..., dict[str, Any]],
+    walk: Walk,
+    seed: Any,
+    updates: Any,
+    public: Public,
+    scratch: Any,
 ) -> tuple[State, Standing]:
     """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives.
 
-    All groups deal into the same memory: it is handed on from one to the next. (New memory costs more than the shares.)
+    All groups deal into the same memory, at first `scratch`: it is handed on from one to the next. (New memory costs more
+    than the shares.)
     """
     part, stream = setup.part, prg.Stream.from_seed(seed)
     *seeds, last_seed = (
         stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + 1)
     )
     programs, found, total = compiled(part, GROUPED), [], None
-    scratch: Any = jnp.zeros((setup.scheme.parties, part.peers, part.length), setup.scheme.field.dtype)
     standing = Standing(jnp.array(True), {}, jnp.array(False))
     for number, own_seed in enumerate(seeds):
         state, one = walk(programs, own_seed, _group(part.peers, number, updates, public), scratch)

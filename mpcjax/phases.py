@@ -20,11 +20,12 @@ from mpcjax.certificates import Certificate, Dealt, prove_equations, tests, to_c
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
-from mpcjax.protocols import check_dealings, coin, deal, deal_masks, open_many, open_now, verify
+from mpcjax.protocols import check_dealings, coin, deal, deal_masks, open_now, open_output, verify
 from mpcjax.rules import Public, Rule
-from mpcjax.runtime import Runtime
+from mpcjax.runtime import Material, Runtime
 from mpcjax.secret import Secret
 from mpcjax.sharing import Shamir
+from mpcjax.spreading import WHOLE, Spread
 
 State = dict[str, Any]
 
@@ -34,6 +35,7 @@ class Setup:
     """All that is static about a round: hashable, the key of its compiled programs.
 
     `groups`: how many groups of peers an additive rule handles one after the other; `total`: in a group, the peers of all.
+    `spread`: over which devices vectors of `length` are spread; the phases then see slices of them.
     """
 
     scheme: Shamir
@@ -43,6 +45,7 @@ class Setup:
     fraction_bits: int | None = None
     groups: int = 1
     total: int | None = None
+    spread: Spread = WHOLE
 
     @property
     def part(self) -> Setup:
@@ -84,13 +87,15 @@ class Output:
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
-    peers = Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers))
-    integers, own = _encoded(setup, state)
-    x = deal(rt, integers, peers, "message", state.get("scratch"))
-    helpers = certificate.helpers(field, integers, setup.bits)
+    stream, ((integers, own), given) = Stream.from_seed(state["seed"]), _messages(setup, state)
+    peers = stream.per_row("peer", range(setup.peers))
+    with rt.fabric.ledger.by_each(setup.spread.devices):
+        dealers = peers if setup.spread.axis is None else setup.spread.own(stream).per_row("peer", range(setup.peers))
+        x = deal(rt, integers, dealers, "message", state.get("scratch"))
+    helpers = certificate.helpers(field, integers, setup.bits, **given)
     helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
-    agreed = certificate.agree(coin(rt), setup.length)
-    responses = certificate.responses(field, integers, setup.bits, agreed)
+    agreed = certificate.agree(setup.spread.own(coin(rt)), integers.shape[-1])
+    responses = certificate.responses(field, integers, setup.bits, agreed, **given)
     dealt = Dealt(x, helper_shares, _deal_if_any(rt, responses, peers, "responses"), setup.bits)
     equations = certificate.equations(rt, agreed, coin(rt), dealt)
     proofs = prove_equations(rt, peers, equations, Dealt(integers, helpers, responses, setup.bits), dealt)
@@ -99,11 +104,18 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     return {**own, "public": public, "well": well, "equations": equations, "dealt": dealt, "proofs": proofs}
 
 
-def _encoded(setup: Setup, state: State) -> tuple[Any, State]:
-    """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does."""
+def _messages(setup: Setup, state: State) -> tuple[tuple[Any, State], dict[str, Any]]:
+    """What `encoded` gives, or gave before the messages were cut; and what the peer's side of a certificate is told then."""
+    if setup.spread.axis is None:
+        return encoded(setup, state), {}
+    return (state["integers"], {key: state[key] for key in ("finite", "fits")}), {"spread": setup.spread}
+
+
+def encoded(setup: Setup, state: State) -> tuple[Any, State]:
+    """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does. Of whole updates."""
     updates = state["updates"]
     finite = jnp.all(jnp.isfinite(updates), axis=1)
-    numbers = state["first"] + jnp.arange(setup.peers)
+    numbers = state["first"] + jnp.arange(updates.shape[0])
 
     def integers_of(updates: Any, finite: Any, numbers: Any, public: Public) -> Any:
         clean = jnp.where(finite[:, None], updates, 0)
@@ -168,6 +180,8 @@ def _reject(rt: Runtime, setup: Setup, state: State) -> State:
 def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     """The rule on secrets; its products and openings are claimed."""
     bound = setup.certificate.bound(setup.bits, setup.length)
+    if setup.spread.axis is not None:
+        rt.material = _NoMaterial(setup.spread)
     combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
     _require_vector(combined, setup)
     Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
@@ -175,8 +189,20 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
 
 
+class _NoMaterial(Material):
+    """Where devices combine slices alone: the same material on all of them would mask two slices by one number."""
+
+    def __init__(self, spread: Spread):
+        self.spread = spread
+
+    def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        self.spread.refuse("a product or comparison of secrets in combine")
+        raise AssertionError
+
+
 def _require_vector(combined: Any, setup: Setup) -> None:
-    if not isinstance(combined, Secret) or combined.shape != (setup.length,):
+    length = setup.length if setup.spread.axis is None else setup.spread.local
+    if not isinstance(combined, Secret) or combined.shape != (length,):
         got = combined.shape if isinstance(combined, Secret) else type(combined).__name__
         raise ValueError(
             f"rule {setup.rule.name!r}: combine returned {got}, it must return a Secret of shape ({setup.length},); "
@@ -194,14 +220,22 @@ def _settle(rt: Runtime, setup: Setup, state: State) -> State:
 def _open(rt: Runtime, setup: Setup, state: State) -> State:
     """Open the output to all, check the opening, and let everybody finish."""
     output: Output = state["output"]
-    opened = open_many(rt, output.shares, "output", output=True)
+    opened = open_output(rt, output.shares, "output")
     verify(rt)
     value = fixed.decode(rt.field, opened, output.scale)
-    value = setup.rule.finish(value, state["public"])
-    _require_shape(setup.rule, "finish", value, (setup.length,))
+    if setup.spread.axis is None:
+        value = finished(setup, value, state["public"])
     value = jnp.where(rt.verified, value, jnp.nan)
     kept = {key: state[key] for key in ("finite", "well", "certified")}
+    kept |= {} if setup.spread.axis is None else {"public": state["public"]}
     return {**kept, "accepted": state["public"].accepted, "value": value}
+
+
+def finished(setup: Setup, value: Any, public: Public) -> Any:
+    """What everybody makes of the opened vector; of the whole of it."""
+    value = setup.rule.finish(value, public)
+    _require_shape(setup.rule, "finish", value, (setup.length,))
+    return value
 
 
 Phase = Callable[[Runtime, Setup, State], State]

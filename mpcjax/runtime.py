@@ -22,6 +22,7 @@ from mpcjax.fabric import Fabric
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.sharing import Shamir
+from mpcjax.spreading import WHOLE, Spread
 
 SECURITY_BITS = 40  # every check lets a wrong value pass with probability at most 2**-40
 
@@ -85,7 +86,8 @@ Claim = Dots | Squares | Combination | Gram
 class Runtime:
     """State of one phase of a computation. Lives as long as a trace; nothing in it outlives the phase."""
 
-    def __init__(self, scheme: Shamir, fabric: Fabric, stream: Stream, material: Material):
+    def __init__(self, scheme: Shamir, fabric: Fabric, stream: Stream, material: Material, spread: Spread = WHOLE):
+        self.spread = spread
         self.scheme, self.fabric, self.stream, self.material = scheme, fabric, stream, material
         self.field: Field = scheme.field
         fabric.canonical = self._canonical

@@ -20,6 +20,7 @@ from mpcjax.phases import ALL, GROUPED, LAST, PHASES, Setup, State, starting
 from mpcjax.prg import Stream
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
+from mpcjax.spreading import over_devices
 
 
 @jax.tree_util.register_dataclass
@@ -69,7 +70,7 @@ def run_round(setup: Setup, fabric: Fabric, seed: Any, updates: Any, public: Pub
 
 def _runtime(name: str, setup: Setup, fabric: Fabric, seed: Any, material: Any, standing: Standing) -> Runtime:
     stream = Stream.from_seed(seed).per_row("party", fabric.rows).child(name)
-    rt = Runtime(setup.scheme, fabric, stream, material)
+    rt = Runtime(setup.scheme, fabric, stream, material, setup.spread)
     rt.verdicts.append(("before", standing.ok))
     rt.accused = standing.accused
     return rt
@@ -115,24 +116,33 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL) -> Plan:
 def _walked(setup: Setup) -> tuple[tuple[Demand, Ledger], ...]:
     """Trace all phases abstractly: what each takes and sends."""
     scheme, shape = setup.scheme, jax.ShapeDtypeStruct
-    vector = shape((setup.length,), jnp.float32)
-    needs_reference = "reference" in setup.rule.needs
-    public = Public(
-        shape((setup.peers,), jnp.float32), shape((setup.peers,), bool), vector, vector if needs_reference else None
-    )
-    state: Any = starting(shape((setup.peers, setup.length), jnp.float32), public, shape((), jnp.int32))
-    standing: Any = jax.eval_shape(lambda: fresh_standing(scheme.parties))
-    seed = shape((8,), jnp.uint32)
-    walked = []
+    state, seed, walked = _start(setup), shape((8,), jnp.uint32), []
+    standing: Any = jax.eval_shape(over_devices(setup.spread, shared=0)(lambda: fresh_standing(scheme.parties)))
     for name in PHASES:
         fabric, counter = Simulated(scheme.parties), Counter(scheme.field, scheme.parties)
 
         def abstract(seed: Any, state: State, standing: Standing) -> tuple[State, Standing]:
             return run_phase(name, setup, fabric, seed, counter, state, standing)  # noqa: B023 - called at once
 
-        state, standing = jax.eval_shape(abstract, seed, state, standing)
+        state, standing = jax.eval_shape(over_devices(setup.spread)(abstract), seed, state, standing)
         walked.append((counter.demand, fabric.ledger))
     return tuple(walked)
+
+
+def _start(setup: Setup) -> Any:
+    """The shapes of what the first phase takes; on a mesh, where messages are encoded before, of all devices."""
+    each, length = ((), setup.length) if setup.spread.axis is None else ((setup.spread.devices,), setup.spread.local)
+
+    def shape(dtype: Any, *axes: int) -> Any:
+        return jax.ShapeDtypeStruct((*each, *axes), dtype)
+
+    peers, vector = setup.peers, shape(jnp.float32, length)
+    reference = vector if "reference" in setup.rule.needs else None
+    public = Public(shape(jnp.float32, peers), shape(bool, peers), vector, reference)
+    if not each:
+        return starting(shape(jnp.float32, peers, length), public, shape(jnp.int32))
+    bits = {name: shape(bool, peers) for name in ("finite", "fits")}
+    return {"integers": shape(jnp.int32, peers, length), "public": public, **bits}
 
 
 def _booked_offline(rt: Runtime, demand: Demand) -> None:

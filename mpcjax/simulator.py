@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import committee as committees
-from mpcjax import prg
+from mpcjax import devices, prg
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
@@ -28,6 +28,7 @@ from mpcjax.phases import ALL, Setup, State, starting
 from mpcjax.rules import Public
 from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
+from mpcjax.spreading import WHOLE, Spread, over_devices
 
 GROUP_BYTES = 1_000_000_000
 OFFLINE = "offline"
@@ -42,8 +43,10 @@ class Committee:
     aborted, with the name of the failed check.
     """
 
-    def __init__(self, scheme: Shamir, tamper: Any = None, attempts: int = 5, group: int | None = None):
-        self.scheme, self.tamper, self.attempts, self.group = scheme, tamper, attempts, group
+    def __init__(
+        self, scheme: Shamir, tamper: Any = None, attempts: int = 5, group: int | None = None, mesh: Any = None
+    ):
+        self.scheme, self.tamper, self.attempts, self.group, self.mesh = scheme, tamper, attempts, group, mesh
         self.caught: set[int] = set()
         self.history: list[tuple[tuple[int, ...], str]] = []
 
@@ -61,8 +64,12 @@ class Committee:
 
     def groups(self, peers: int, length: int) -> int:
         """In how many groups an additive rule handles its peers: few enough at a time for `GROUP_BYTES` of shares."""
-        fit = GROUP_BYTES // (self.parties * length * self.field.nbytes)
+        fit = self.spread(length).devices * GROUP_BYTES // (self.parties * length * self.field.nbytes)
         return -(-peers // max(1, min(self.group or fit, peers)))
+
+    def spread(self, length: int) -> Spread:
+        """How vectors of `length` are cut for the devices of the mesh, if there is one."""
+        return WHOLE if self.mesh is None else Spread(devices.AXIS, self.mesh.shape[devices.AXIS], length)
 
     def __repr__(self) -> str:
         mode = "robust" if self.scheme.robust else "with abort"
@@ -135,11 +142,16 @@ def _attempt(
 ) -> Outcome:
     arrays = () if committee.tamper is None else committee.tamper.arrays(members, round, attempt)
     seconds: dict[str, float] = {}
-    walk = partial(_walk, arrays, seconds)
+    walk, mesh = partial(_walk, arrays, seconds), committee.mesh
+    walk = walk if mesh is None else devices.on_mesh(walk, setup, mesh)
+    programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
     if setup.groups > 1:
-        state, standing = in_groups(setup, partial(compiled, tamper=committee.tamper), walk, seed, updates, public)
+        memory = devices.scratch(setup.part, mesh)
+        state, standing = in_groups(setup, programs, walk, seed, updates, public, memory)
     else:
-        state, standing = walk(compiled(setup, tamper=committee.tamper), seed, starting(updates, public))
+        state, standing = walk(programs(setup), seed, starting(updates, public))
+    if mesh is not None and bool(standing.ok):
+        state = devices.put_together(setup, mesh, state, public)
     return Outcome(state, standing, seconds=tuple(seconds.items()))
 
 
@@ -160,7 +172,7 @@ def _walk(
 
     stocks, standing = timed(OFFLINE, seed, arrays)
     for name, stock in zip(_online(programs), stocks, strict=True):
-        if not bool(standing.ok):
+        if not bool(jnp.all(standing.ok)):
             break  # what is opened later would rest on something unverified
         if name == "exclude" and bool(jnp.all(state["well"])):
             continue
@@ -195,8 +207,9 @@ def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State, scrat
 
 
 @lru_cache(maxsize=64)
-def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict[str, Any]:
+def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any, mesh: Any = None) -> dict[str, Any]:
     """The jitted phases `names` of a setup, and the program for their material; shapes are static: each compiles once."""
+    around = over_devices(setup.spread, mesh, shared=2)
     parties, field = setup.scheme.parties, setup.scheme.field
     plan(setup, names)  # refuses here, not in the midst of a round, what cannot be traced
 
@@ -208,18 +221,23 @@ def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any) -> dict
             state = state if scratch is None else {**state, "scratch": scratch}
             return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
 
-        return Forwarding(run, donated=SCRATCH)
+        return Forwarding(run, donated=SCRATCH, around=around)
 
     return {
-        OFFLINE: Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names)),
+        OFFLINE: Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names), around=around),
         **{name: phase(name) for name in names},
     }
 
 
 class Forwarding:
-    """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases."""
+    """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases.
 
-    def __init__(self, function: Callable[..., Any], donated: tuple[int, ...] = ()):
+    `around` (`over_devices`) goes between the two: what it decorates returns the other arrays only.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], donated: tuple[int, ...] = (), around: Callable[..., Any] = lambda f: f
+    ):
         self._known: dict[str, Any] = {}
         known = self._known
 
@@ -229,7 +247,7 @@ class Forwarding:
             known["places"] = [places.get(id(leaf)) for leaf in leaves]
             return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
 
-        self._compute = jax.jit(compute, donate_argnums=donated)
+        self._compute = jax.jit(around(compute), donate_argnums=donated)
         self._compilation: Future[Any] | None = None
         self.begun = False
 

@@ -21,8 +21,10 @@ from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import Form
 from mpcjax.runtime import Runtime
+from mpcjax.spreading import WHOLE, Spread
 
 PARTS = ("message", "helpers", "responses")
+SPREAD = ("message",)  # of which a device may have a slice; it has the others whole
 
 
 @jax.tree_util.register_dataclass
@@ -59,19 +61,29 @@ class Equation:
     helpers: Any = None
     responses: Any = None
 
-    def right_side(self, field: Field, shares: Dealt) -> Any:
+    def right_side(self, field: Field, shares: Dealt, spread: Spread = WHOLE) -> Any:
         """Shares `[rows, n]`."""
         total = self.constant
         for name in PARTS:
             weights = getattr(self, name)
-            total = total if weights is None else field.add(total, kernels.inner(field, shares.part((name,)), weights))
+            if weights is not None:
+                part = kernels.inner(field, shares.part((name,)), weights)
+                total = field.add(total, spread.total(field, part) if name in SPREAD else part)
         return total
 
 
 class Certificate(abc.ABC):
-    """One accepted/rejected bit per peer. Subclasses are frozen dataclasses."""
+    """One accepted/rejected bit per peer. Subclasses are frozen dataclasses.
+
+    Attributes: `spreads`, whether it can be shown of messages in slices on several devices: all but `holds` and
+    `fraction_bits` then see slices (`rt.spread`, or `spread=` on the peer's side, tells the whole length and adds up over the
+    devices), helpers and responses are short, and every message is part of a quadratic form. `filler`: an encoded
+    coordinate that is always legal, with which the last slice is filled up.
+    """
 
     name: str = ""
+    spreads: bool = False
+    filler: int = 0
 
     @abc.abstractmethod
     def fraction_bits(self, field: Field, length: int, peers: int) -> int:
@@ -85,15 +97,15 @@ class Certificate(abc.ABC):
         """Peer's side: whether each `message [n, d]` (signed integers) passes, `[n] bool`. All do by default."""
         return jnp.ones((message.shape[0],), bool)
 
-    def helpers(self, field: Field, message: Any, bits: int) -> Any:
+    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
         """Peer's side: values dealt with `message [n, d]` (signed integers): `[n, h]` field elements; none by default."""
         return field.zeros((message.shape[0], 0))
 
     def agree(self, public: Stream, length: int) -> Any:
-        """What everybody derives from the first coin; none by default."""
+        """What everybody derives from the first coin, for a message or slice of `length`; none by default."""
         return None
 
-    def responses(self, field: Field, message: Any, bits: int, agreed: Any) -> Any:
+    def responses(self, field: Field, message: Any, bits: int, agreed: Any, spread: Spread = WHOLE) -> Any:
         """Peer's side: values dealt after the first coin, `[n, r]` field elements; none by default."""
         return field.zeros((message.shape[0], 0))
 

@@ -39,6 +39,7 @@ from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import Form
 from mpcjax.runtime import SECURITY_BITS, Runtime
+from mpcjax.spreading import WHOLE, Spread
 
 MARGIN = 2.0**-14  # room for the float32 error of a peer's own clipping
 BLOCK = 1 << 16  # coordinates projected at a time
@@ -56,6 +57,7 @@ class Norm(Certificate):
     limit: float
     peers: int
     name = "norm"
+    spreads = True
 
     def __post_init__(self) -> None:
         if not (self.limit > 0 and math.isfinite(self.limit)):
@@ -100,13 +102,14 @@ class Norm(Certificate):
     def holds(self, field: Field, message: Any, bits: int) -> Any:
         return kernels.squared_norms(message) <= np.uint64(self.reach(bits, message.shape[-1]) ** 2)  # < p / 82
 
-    def helpers(self, field: Field, message: Any, bits: int) -> Any:
-        square, length = kernels.squared_norms(message).astype(jnp.int64), message.shape[-1]
+    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
+        square = spread.summed(kernels.squared_norms(message).astype(jnp.int64))
+        length = spread.whole(message.shape[-1])
         slack = jnp.clip(self.reach(bits, length) ** 2 - square, 0)
         return split(field, slack, self._slack_width(bits, length))
 
-    def responses(self, field: Field, message: Any, bits: int, agreed: Any) -> Any:
-        projected = _project(agreed, message)
+    def responses(self, field: Field, message: Any, bits: int, agreed: Any, spread: Spread = WHOLE) -> Any:
+        projected = spread.summed(_project(agreed, message))
         half = 1 << self.window(field)
         return split(field, jnp.clip(projected + half, 0, 2 * half - 1), self.window(field) + 1).reshape(
             message.shape[0], -1
@@ -116,19 +119,19 @@ class Norm(Certificate):
         bits = dealt.helpers.shape[-1] + dealt.responses.shape[-1]
         repeats = rt.repetitions(1 / rt.field.modulus)
         weights = second.uniform("projections", rt.field, (repeats, self.rows))[0]
-        norms = [self._norm(rt.field, agreed, weights[r], dealt) for r in range(repeats)]
+        norms = [self._norm(rt.field, agreed, weights[r], dealt, rt.spread) for r in range(repeats)]
         return [*norms, *booleanity(rt, second, ("helpers", "responses"), bits)]
 
-    def _norm(self, field: Field, agreed: Any, weights: Any, dealt: Dealt) -> Equation:
+    def _norm(self, field: Field, agreed: Any, weights: Any, dealt: Dealt, spread: Spread) -> Equation:
         """x.x + slack = B'^2 and sum_j c_j R_j.x = sum_j c_j z_j for the dealt z_j, in one: with h = sum_j c_j R_j / 2,
 
         sum_l (x_l + h_l)^2 = h.h + B'^2 - slack + sum_j c_j z_j. Once c is drawn, no choice of the slack undoes a wrong z_j.
         """
-        length, window = dealt.message.shape[-1], self.window(field)
+        length, window = spread.whole(dealt.message.shape[-1]), self.window(field)
         half = _mixed(field, field.mul(weights, pow(2, -1, field.modulus)), agreed)
         reach = self.reach(dealt.bits, length) ** 2 % field.modulus
         offset = field.scale_small(field.sum(weights), 1 << window)
-        constant = field.sub(field.add(field.dot(half, half), reach), offset)
+        constant = field.sub(field.add(spread.total(field, field.dot(half, half)), reach), offset)
         slack = field.neg(powers(field, dealt.helpers.shape[-1]))
         spelled = field.mul(weights[:, None], powers(field, window + 1)).reshape(-1)
         return Equation(constant, ("message",), Form(shift=half), helpers=slack, responses=spelled)

@@ -6,20 +6,23 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates.base import PARTS, Dealt, Equation
+from mpcjax.certificates.base import PARTS, SPREAD, Dealt, Equation
 from mpcjax.prg import Stream
 from mpcjax.protocols import Proof, Statement, prove, value
 from mpcjax.runtime import Runtime
+from mpcjax.spreading import WHOLE
 
 Proofs = tuple[Proof | None, ...]
 
 
 def prove_equations(rt: Runtime, peers: Stream, equations: list[Equation], known: Dealt, shares: Dealt) -> Proofs:
     """The peers' proofs, one a equation; None for a equation about nothing, or one that the committee works out itself."""
-    about = [equation for equation in equations if equation.about]
-    statements = [
-        Statement(known.part(equation.about), shares.part(equation.about), equation.form) for equation in about
-    ]
+    statements = []
+    for equation in equations:
+        if equation.about:
+            spread = rt.spread if set(equation.about) <= set(SPREAD) else WHOLE
+            values, sharings = known.part(equation.about), shares.part(equation.about)
+            statements.append(Statement(values, sharings, equation.form, spread))
     proofs = iter(prove(rt, peers, statements))
     return tuple(next(proofs) if equation.about else None for equation in equations)
 
@@ -39,7 +42,7 @@ def tests(rt: Runtime, equations: list[Equation], proofs: Proofs, shares: Dealt)
     """Sharings `[rows, n, T]` that are zero for an honest peer. Cost: a product per peer and quadratic equation, claimed."""
     found = []
     for equation, proof in zip(equations, proofs, strict=True):
-        right, more = equation.right_side(rt.field, shares), []
+        right, more = equation.right_side(rt.field, shares, rt.spread), []
         left = rt.field.zeros(right.shape)
         if equation.about:
             left, more = value(rt, equation.form, shares.part(equation.about), proof)

@@ -13,6 +13,7 @@ from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
+from mpcjax.spreading import WHOLE, Spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Range(Certificate):
         half = self.bound(bits, message.shape[-1])
         return jnp.all((message >= -half) & (message < half), axis=-1)
 
-    def helpers(self, field: Field, message: Any, bits: int) -> Any:
+    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
         width = self.width_at(bits)
         offset = jnp.clip(message.astype(jnp.int64) + (1 << (width - 1)), 0, (1 << width) - 1)
         return split(field, offset, width).reshape(message.shape[0], -1)

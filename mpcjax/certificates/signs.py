@@ -22,6 +22,8 @@ class Signs(Certificate):
     """
 
     name = "signs"
+    spreads = True
+    filler = 1
 
     def fraction_bits(self, field: Field, length: int, peers: int) -> int:
         return 0
@@ -33,6 +35,7 @@ class Signs(Certificate):
         return jnp.all(jnp.abs(message) == 1, axis=-1)
 
     def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
-        length, repeats = dealt.message.shape[-1], rt.repetitions(1 / rt.field.modulus)
-        forms = [random_form(rt.scheme, second, f"signs {r}", length) for r in range(repeats)]
-        return [Equation(rt.field.sum(form.weights(rt.field, length)), ("message",), form) for form in forms]
+        length, repeats, spread = dealt.message.shape[-1], rt.repetitions(1 / rt.field.modulus), rt.spread
+        forms = [random_form(rt.scheme, second, f"signs {r}", length, spread=spread) for r in range(repeats)]
+        sums = [spread.total(rt.field, rt.field.sum(form.weights(rt.field, length, spread))) for form in forms]
+        return [Equation(one, ("message",), form) for one, form in zip(sums, forms, strict=True)]

@@ -26,6 +26,7 @@ class Ledger:
         self.entries: list[Entry] = []
         self.opened: list[str] = []  # labels of declared outputs, in order
         self.phase = ""
+        self.devices = 1  # that send what is booked now, each its slice
 
     @contextmanager
     def in_phase(self, name: str) -> Iterator[None]:
@@ -36,8 +37,17 @@ class Ledger:
         finally:
             self.phase = before
 
+    @contextmanager
+    def by_each(self, devices: int) -> Iterator[None]:
+        """What happens inside is done by each of a party's `devices` with its slice of something long."""
+        before, self.devices = self.devices, devices
+        try:
+            yield
+        finally:
+            self.devices = before
+
     def add(self, label: str, kind: str, rounds: int, sent: float, uploaded: float = 0.0) -> None:
-        self.entries.append(Entry(self.phase, label, kind, rounds, sent, uploaded))
+        self.entries.append(Entry(self.phase, label, kind, rounds, sent * self.devices, uploaded * self.devices))
 
     @property
     def rounds(self) -> int:

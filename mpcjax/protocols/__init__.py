@@ -4,6 +4,7 @@ from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.inputs import check_dealings, deal, deal_masks
 from mpcjax.protocols.multiply import beaver, combination, dot, gram, multiply, weighted_squares
 from mpcjax.protocols.opening import open_many, open_now
+from mpcjax.protocols.output import open_output
 from mpcjax.protocols.proof import Form, Proof, Statement, prove, random_form, value
 from mpcjax.protocols.repeat import repeat
 from mpcjax.protocols.verify import verify
@@ -24,6 +25,7 @@ __all__ = [
     "multiply",
     "open_many",
     "open_now",
+    "open_output",
     "prove",
     "random_form",
     "repeat",

@@ -23,11 +23,16 @@ def open_now(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
     so far, and refused while claims are unverified.
     """
     if output:
-        rt.require_settled(label)
-        x = rt.gate(x)
-        rt.fabric.ledger.opened.append(label)
+        x = gated(rt, x, label)
     shares = rt.fabric.broadcast(x, rt.fresh(label))
     return _corrected(rt, shares) if rt.scheme.robust else checked(rt, shares)
+
+
+def gated(rt: Runtime, x: Any, label: str) -> Any:
+    """What may be sent of the declared output `x`: nothing while claims are pending, zeros if a check has failed."""
+    rt.require_settled(label)
+    rt.fabric.ledger.opened.append(label)
+    return rt.gate(x)
 
 
 def open_many(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
@@ -39,9 +44,7 @@ def open_many(rt: Runtime, x: Any, label: str, *, output: bool = False) -> Any:
     if rt.scheme.robust or x.size // x.shape[0] < BULK:
         return open_now(rt, x, label, output=output)
     if output:
-        rt.require_settled(label)
-        x = rt.gate(x)
-        rt.fabric.ledger.opened.append(label)
+        x = gated(rt, x, label)
     value = king_open(rt, x, rt.scheme.threshold, label)
     rt.claim_zero(rt.field.sub(x, value))
     return value
@@ -79,10 +82,11 @@ def _corrected(rt: Runtime, shares: Any) -> Any:
     if flat.shape[1] > max(repeats, key_elements(field)):  # fewer are decoded one by one: no coin costs less
         weights = _coin_for_decoding(rt).uniform("columns", field, (repeats, flat.shape[1]))[0]
         columns = jnp.stack([field.dot(flat, weights[r][None, :], axis=-1) for r in range(repeats)], axis=1)
-    return _decoded(rt, columns, shares)
+    return without_errors(rt, columns, shares)
 
 
-def _decoded(rt: Runtime, words: Any, shares: Any) -> Any:
+def without_errors(rt: Runtime, words: Any, shares: Any) -> Any:
+    """The value of broadcast `shares [parties, ...]`, without those who are wrong in `words [parties, K]`."""
     bad, ok = rt.scheme.locate(words)
     rt.check("decoding", ok)  # names nobody: beyond t errors the nearest codeword means nothing
     rt.accuse(bad)
@@ -93,4 +97,4 @@ def _coin_for_decoding(rt: Runtime) -> Any:
     """A public coin whose few words are decoded one by one (no coin is needed to decode them)."""
     field = rt.field
     shares = rt.fabric.broadcast(rt.take("random", (key_elements(field),)), rt.fresh("coin"))
-    return stream_from_elements(field, _decoded(rt, shares, shares))
+    return stream_from_elements(field, without_errors(rt, shares, shares))

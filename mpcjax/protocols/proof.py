@@ -32,6 +32,7 @@ from mpcjax.protocols.inputs import deal_with
 from mpcjax.protocols.multiply import weighted_squares
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
+from mpcjax.spreading import WHOLE, Spread
 
 SHORT = 1 << 12  # up to this length the committee computes a form itself: cheap, and no message of the peers
 ROBUST_SHORT = 1 << 6  # where every product costs the committee a triple
@@ -40,32 +41,41 @@ ROBUST_SHORT = 1 << 6  # where every product costs the committee a triple
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """Q(x) = sum_l w_l (x_l + shift_l)^2 for x of some length, public: `factors` of w by level (none: w = 1), `shift [d]`."""
+    """Q(x) = sum_l w_l (x_l + shift_l)^2 for x of some length, public: `factors` of w by level (none: w = 1), `shift [d]`.
+
+    Of slices on several devices `factors` and `shift` are for a slice, `across [devices]` is one factor more (none: 1).
+    """
 
     factors: tuple[Any, ...] = ()
     shift: Any = None
+    across: Any = None
 
-    def weights(self, field: Field, length: int) -> Any:
-        """w `[length]`."""
+    def weights(self, field: Field, length: int, spread: Spread = WHOLE) -> Any:
+        """w `[length]`; of this device's slice."""
         sizes = [len(factor) for factor in self.factors]
-        return _tensors(field, self, _lengths(length, sizes))[0] if self.factors else field.ones((length,))
+        found = _tensors(field, self, _lengths(length, sizes))[0] if self.factors else field.ones((length,))
+        return found if self.across is None else field.mul(found, spread.entry(self.across))
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Statement:
-    """Peers' vectors: `values [n, d]` as the peers know them, `shares [rows, n, d]`, and a form of them."""
+    """Peers' vectors: `values [n, d]` as the peers know them, `shares [rows, n, d]`, and a form of them.
+
+    With a `spread` these are slices, and the form is the sum over all devices.
+    """
 
     values: Any
     shares: Any
     form: Form
+    spread: Spread = dataclasses.field(default=WHOLE, metadata={"static": True})
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """What is left of a statement: the folded vector `[rows, n, 1]` and `shift [1]`; what the peers dealt, by level
-    `[rows, n, 3 c - 3]`, and the challenges."""
+    """What is left of a statement: the folded vector `[rows, n, 1]` and `shift [1]`, or these of all devices, one after the
+    other; what the peers dealt, by level `[rows, n, 3 c - 3]`, and the challenges."""
 
     folded: Any
     shift: Any
@@ -73,22 +83,36 @@ class Proof:
     challenges: tuple[Any, ...]
 
 
-def levels(scheme: Shamir, length: int) -> tuple[int, ...]:
-    """Into how many pieces each level of a proof cuts a vector; none where the committee computes the form itself."""
+def levels(scheme: Shamir, length: int, always: bool = False) -> tuple[int, ...]:
+    """Into how many pieces each level of a proof cuts a vector; none where the committee computes the form itself.
+
+    `always`: also where it is short.
+    """
     found: list[int] = []
-    if scheme.field.exponent >= 61 and length > (ROBUST_SHORT if scheme.robust else SHORT):
+    if scheme.field.exponent >= 61 and (always or length > (ROBUST_SHORT if scheme.robust else SHORT)):
         while length > 1:
             found.append(4 if length > FEW else pieces(scheme.field, length))
             length = -(-length // found[-1])
     return tuple(found)
 
 
-def random_form(scheme: Shamir, public: Stream, label: str, length: int, shift: Any = None) -> Form:
-    """A form with random weights: zero (with its right side) for a vector of errors that is not, with chance levels / p."""
-    sizes = levels(scheme, length) or (length,)
+def random_form(
+    scheme: Shamir, public: Stream, label: str, length: int, shift: Any = None, spread: Spread = WHOLE
+) -> Form:
+    """A form with random weights: zero (with its right side) for a vector of errors that is not, with chance levels / p.
+
+    Over the slices of a `spread`, of `length` each, the devices are one level more.
+    """
+    if spread.axis is None:
+        return Form(_factors(scheme, public, label, levels(scheme, length) or (length,)), shift)
+    across, *factors = _factors(scheme, public, label, (spread.devices, *levels(scheme, length, always=True)))
+    return Form(tuple(factors), shift, across)
+
+
+def _factors(scheme: Shamir, public: Stream, label: str, sizes: tuple[int, ...]) -> tuple[Any, ...]:
     drawn = public.uniform(label, scheme.field, (sum(sizes),))[0]
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    return Form(tuple(drawn[start : start + size] for start, size in zip(starts, sizes, strict=True)), shift)
+    return tuple(drawn[start : start + size] for start, size in zip(starts, sizes, strict=True))
 
 
 def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof | None]:
@@ -99,10 +123,8 @@ def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof
     """
     field, own = rt.field, [_Own.of(rt, statement) for statement in statements]
     width = sum(3 * count - 3 for one in own for count in one.sizes)
-    if not width:
-        return [None] * len(statements)
-    noise = peers.uniform("proof", field, (rt.scheme.threshold, width))
-    for level in range(max(len(one.sizes) for one in own)):
+    noise = peers.uniform("proof", field, (rt.scheme.threshold, width)) if width else None
+    for level in range(max((len(one.sizes) for one in own), default=0)):
         active = [one for one in own if level < len(one.sizes)]
         terms = jnp.concatenate([one.terms(field) for one in active], axis=-1)
         here, noise = noise[..., : terms.shape[-1]], noise[..., terms.shape[-1] :]
@@ -112,7 +134,7 @@ def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof
             width = 3 * one.sizes[level] - 3
             one.fold(field, v, sent[..., :width])
             sent = sent[..., width:]
-    return [one.proof() if one.sizes else None for one in own]
+    return [one.proof() if one.sizes or one.spread.axis else None for one in own]
 
 
 def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[Any, list[Any]]:
@@ -127,7 +149,7 @@ def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[An
     sums = [_weighted(field, form, level, sent) for level, sent in enumerate(proof.sent)]
     ends = [_at(field, sent, v) for sent, v in zip(proof.sent, proof.challenges, strict=True)]
     last = field.add(proof.folded, proof.shift)
-    sums.append(weighted_squares(rt, last, field.ones((1,))))
+    sums.append(weighted_squares(rt, last, field.ones((last.shape[-1],)) if form.across is None else form.across))
     return sums[0], [field.sub(a, b) for a, b in zip(sums[1:], ends, strict=True)]
 
 
@@ -137,24 +159,27 @@ class _Own:
     The peers' vectors are taken shifted; at first they are integers of half the width, and the shift is added on the way.
     """
 
-    def __init__(self, sizes: tuple[int, ...], values: Any, shares: Any, shift: Any, weights: list[Any]):
-        self.sizes, self.values, self.shares, self.shift, self.weights = sizes, values, shares, shift, weights
+    def __init__(self, sizes: tuple[int, ...], statement: Statement, shift: Any, weights: list[Any]):
+        self.sizes, self.values, self.shares, self.shift = sizes, statement.values, statement.shares, shift
+        self.weights, self.across, self.spread = weights, statement.form.across, statement.spread
         self.sent: list[Any] = []
         self.challenges: list[Any] = []
 
     @classmethod
     def of(cls, rt: Runtime, statement: Statement) -> _Own:
         field, form, length = rt.field, statement.form, statement.shares.shape[-1]
-        sizes = levels(rt.scheme, length)
+        sizes = levels(rt.scheme, length, always=statement.spread.axis is not None)
         tensors = _tensors(field, form, _lengths(length, sizes)[1:], skipped=1) if form.factors and sizes else []
         shift = field.zeros((length,)) if form.shift is None else form.shift
-        return cls(sizes, statement.values, statement.shares, shift, tensors)
+        return cls(sizes, statement, shift, tensors)
 
     def terms(self, field: Field) -> Any:
-        """What the peers deal at this level, `[n, 3 c - 3]`."""
+        """What the peers deal at this level, `[n, 3 c - 3]`: the sums over the devices where each has a slice."""
         level = len(self.sent)
         x = self.values if level else _shifted(field, self.values, self.shift)
-        return coefficients(field, x, self.sizes[level], self.weights[level] if self.weights else None)
+        found = coefficients(field, x, self.sizes[level], self.weights[level] if self.weights else None)
+        found = found if self.across is None else field.mul(found, self.spread.entry(self.across))
+        return self.spread.total(field, found)
 
     def fold(self, field: Field, v: Any, sent: Any) -> None:
         count = self.sizes[len(self.sent)]
@@ -170,7 +195,8 @@ class _Own:
         self.challenges.append(v)
 
     def proof(self) -> Proof:
-        return Proof(self.shares, self.shift, tuple(self.sent), tuple(self.challenges))
+        folded, shift = self.spread.gathered(self.shares), self.spread.gathered(self.shift)
+        return Proof(folded, shift, tuple(self.sent), tuple(self.challenges))
 
 
 def _shifted(field: Field, values: Any, shift: Any) -> Any:
