@@ -134,6 +134,8 @@ def aggregate(
     setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
     public = _public(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
+    if key is None and committee.mesh is not None and jax.process_count() > 1:
+        raise ValueError("a mesh of several processes needs key=, the same 256 bits in all of them")
     key, round = _key(key, inside), _round(round)
     if inside and committee.mesh is not None:
         raise ValueError(

@@ -123,7 +123,7 @@ def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof
     """
     field, own = rt.field, [_Own.of(rt, statement) for statement in statements]
     width = sum(3 * count - 3 for one in own for count in one.sizes)
-    noise = peers.uniform("proof", field, (rt.scheme.threshold, width)) if width else None
+    noise: Any = peers.uniform("proof", field, (rt.scheme.threshold, width)) if width else None
     for level in range(max((len(one.sizes) for one in own), default=0)):
         active = [one for one in own if level < len(one.sizes)]
         terms = jnp.concatenate([one.terms(field) for one in active], axis=-1)
