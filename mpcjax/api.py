@@ -59,10 +59,11 @@ def simulate(
             shows another output of the same honest updates to whoever disturbed it; 1 never repeats.
         group: peers that an additive rule (`Rule.additive`) handles at a time outside of `jit`: memory follows them, rounds
             follow the number of groups, the value stays the same. By default as many as make a gigabyte of shares.
-        mesh: a `jax.sharding.Mesh` with an axis "parameters", for models that outgrow one device: outside of `jit` every
-            array as long as the model is cut into slices for the devices of this axis (on all others the same is
-            computed). For additive rules whose certificate is `Norm` or `Signs`, in the field of 61 bits. The value is
-            the same bit for bit, and comes back on every device. The devices make up one machine, trusted with all they hold.
+        mesh: a `jax.sharding.Mesh` with an axis "parameters", for models whose shares outgrow one device: outside of `jit`
+            the shares and all else as long as the model are cut into slices for the devices of this axis (on all other
+            axes the same is computed). For additive rules whose certificate is `Norm` or `Signs`, in the field of 61 bits.
+            Result: the same value, on one device as without a mesh. All devices are one machine to the protocol, and may
+            belong to several processes (`jax.distributed`) that make the same calls with the same arguments and key.
 
     Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
     most 2^-40 per check.

@@ -220,22 +220,20 @@ def _settle(rt: Runtime, setup: Setup, state: State) -> State:
 def _open(rt: Runtime, setup: Setup, state: State) -> State:
     """Open the output to all, check the opening, and let everybody finish."""
     output: Output = state["output"]
-    opened = open_output(rt, output.shares, "output")
+    opened = Output(open_output(rt, output.shares, "output"), output.scale)
     verify(rt)
-    value = fixed.decode(rt.field, opened, output.scale)
-    if setup.spread.axis is None:
-        value = finished(setup, value, state["public"])
-    value = jnp.where(rt.verified, value, jnp.nan)
-    kept = {key: state[key] for key in ("finite", "well", "certified")}
-    kept |= {} if setup.spread.axis is None else {"public": state["public"]}
-    return {**kept, "accepted": state["public"].accepted, "value": value}
+    kept = {key: state[key] for key in ("finite", "well", "certified")} | {"accepted": state["public"].accepted}
+    if setup.spread.axis is not None:
+        return {**kept, "public": state["public"], "output": opened}
+    return {**kept, "value": finished(setup, opened, state["public"], rt.verified)}
 
 
-def finished(setup: Setup, value: Any, public: Public) -> Any:
-    """What everybody makes of the opened vector; of the whole of it."""
+def finished(setup: Setup, opened: Output, public: Public, verified: Any) -> Any:
+    """What everybody makes of the opened vector (in place of the shares); of the whole of it."""
+    value = fixed.decode(setup.scheme.field, opened.shares, opened.scale)
     value = setup.rule.finish(value, public)
     _require_shape(setup.rule, "finish", value, (setup.length,))
-    return value
+    return jnp.where(verified, value, jnp.nan)
 
 
 Phase = Callable[[Runtime, Setup, State], State]
