@@ -145,6 +145,7 @@ def project(x: Any, direction: Any, *, bits: int, bound: float) -> Any:
     """
     if not isinstance(x, Secret):
         return x @ jnp.asarray(direction, x.dtype)
+    x.rt.spread.refuse("projection")
     encoded = fixed.encode(x.rt.field, jnp.asarray(direction, jnp.float32), bits)
     limit, scale = math.ceil(bound * 2.0 ** (x.scale + bits)), x.scale + bits
     refused_early = Secret(x.rt, x.shares, scale, limit, "projection")
