@@ -87,8 +87,9 @@ class Output:
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
-    stream, ((integers, own), given) = Stream.from_seed(state["seed"]), _messages(setup, state)
+    stream = Stream.from_seed(state["seed"])
     peers = stream.per_row("peer", range(setup.peers))
+    (integers, own), given = _messages(setup, state)
     with rt.fabric.ledger.by_each(setup.spread.devices):
         dealers = peers if setup.spread.axis is None else setup.spread.own(stream).per_row("peer", range(setup.peers))
         x = deal(rt, integers, dealers, "message", state.get("scratch"))
