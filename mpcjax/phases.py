@@ -226,15 +226,16 @@ def _open(rt: Runtime, setup: Setup, state: State) -> State:
     kept = {key: state[key] for key in ("finite", "well", "certified")} | {"accepted": state["public"].accepted}
     if setup.spread.axis is not None:
         return {**kept, "public": state["public"], "output": opened}
-    return {**kept, "value": finished(setup, opened, state["public"], rt.verified)}
+    value = finished(setup, opened, state["public"])
+    return {**kept, "value": jnp.where(rt.verified, value, jnp.nan)}
 
 
-def finished(setup: Setup, opened: Output, public: Public, verified: Any) -> Any:
+def finished(setup: Setup, opened: Output, public: Public) -> Any:
     """What everybody makes of the opened vector (in place of the shares); of the whole of it."""
     value = fixed.decode(setup.scheme.field, opened.shares, opened.scale)
     value = setup.rule.finish(value, public)
     _require_shape(setup.rule, "finish", value, (setup.length,))
-    return jnp.where(verified, value, jnp.nan)
+    return value
 
 
 Phase = Callable[[Runtime, Setup, State], State]
