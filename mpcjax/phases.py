@@ -20,7 +20,7 @@ from mpcjax.certificates import Certificate, Dealt, prove_equations, tests, to_c
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
-from mpcjax.protocols import check_dealings, coin, deal, deal_masks, open_many, open_now, verify
+from mpcjax.protocols import Dealers, check_dealings, coin, deal, deal_masks, dealers, open_many, open_now, verify
 from mpcjax.rules import Public, Rule
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
@@ -84,7 +84,7 @@ class Output:
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
-    peers = Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers))
+    peers = dealers(rt, Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers)))
     integers, own = _encoded(setup, state)
     x = deal(rt, integers, peers, "message", state.get("scratch"))
     helpers = certificate.helpers(field, integers, setup.bits)
@@ -122,7 +122,7 @@ def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> N
         raise ValueError(f"rule {rule.name!r}: {part} returned shape {jnp.shape(got)}, legal is {legal}")
 
 
-def _deal_if_any(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
+def _deal_if_any(rt: Runtime, values: Any, peers: Dealers, label: str) -> Any:
     if values.shape[-1]:
         return deal(rt, values, peers, label)
     return rt.field.zeros((len(rt.fabric.rows), *values.shape))
@@ -171,7 +171,8 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
     _require_vector(combined, setup)
     Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
-    kept = {key: state[key] for key in ("public", "finite", "well", "certified", "message")}
+    handed_on = ("message",) if setup.total else ()  # the memory of a group's shares is the next one's
+    kept = {key: state[key] for key in ("public", "finite", "well", "certified", *handed_on)}
     return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
 
 

@@ -7,14 +7,13 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates.base import PARTS, Dealt, Equation
-from mpcjax.prg import Stream
-from mpcjax.protocols import Proof, Statement, prove, value
+from mpcjax.protocols import Dealers, Proof, Statement, prove, value
 from mpcjax.runtime import Runtime
 
 Proofs = tuple[Proof | None, ...]
 
 
-def prove_equations(rt: Runtime, peers: Stream, equations: list[Equation], known: Dealt, shares: Dealt) -> Proofs:
+def prove_equations(rt: Runtime, peers: Dealers, equations: list[Equation], known: Dealt, shares: Dealt) -> Proofs:
     """The peers' proofs, one a equation; None for a equation about nothing, or one that the committee works out itself."""
     about = [equation for equation in equations if equation.about]
     statements = [

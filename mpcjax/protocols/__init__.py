@@ -1,7 +1,7 @@
 """Protocols: local array code plus calls on a fabric."""
 
 from mpcjax.protocols.coin import challenge, coin
-from mpcjax.protocols.inputs import check_dealings, deal, deal_masks
+from mpcjax.protocols.inputs import Dealers, check_dealings, deal, deal_masks, dealers
 from mpcjax.protocols.multiply import beaver, combination, dot, gram, multiply, weighted_squares
 from mpcjax.protocols.opening import open_many, open_now
 from mpcjax.protocols.proof import Form, Proof, Statement, prove, random_form, value
@@ -9,6 +9,7 @@ from mpcjax.protocols.repeat import repeat
 from mpcjax.protocols.verify import verify
 
 __all__ = [
+    "Dealers",
     "Form",
     "Proof",
     "Statement",
@@ -19,6 +20,7 @@ __all__ = [
     "combination",
     "deal",
     "deal_masks",
+    "dealers",
     "dot",
     "gram",
     "multiply",

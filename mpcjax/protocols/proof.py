@@ -28,7 +28,7 @@ from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols.coin import challenge
 from mpcjax.protocols.folding import FEW, by_power, in_pieces, pieces, product_table
-from mpcjax.protocols.inputs import deal_with
+from mpcjax.protocols.inputs import Dealers, deal_with
 from mpcjax.protocols.multiply import weighted_squares
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
@@ -91,7 +91,7 @@ def random_form(scheme: Shamir, public: Stream, label: str, length: int, shift: 
     return Form(tuple(drawn[start : start + size] for start, size in zip(starts, sizes, strict=True)), shift)
 
 
-def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof | None]:
+def prove(rt: Runtime, peers: Dealers, statements: list[Statement]) -> list[Proof | None]:
     """All peers prove all statements, level by level side by side; None for those the committee computes itself.
 
     Cost: 3 rounds a level; 3 c - 3 values dealt per peer, statement and level; locally, of a peer, 2.5 products per
@@ -101,7 +101,7 @@ def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof
     width = sum(3 * count - 3 for one in own for count in one.sizes)
     if not width:
         return [None] * len(statements)
-    noise = peers.uniform("proof", field, (rt.scheme.threshold, width))
+    noise = peers.members.uniform("proof", field, (width,))
     for level in range(max(len(one.sizes) for one in own)):
         active = [one for one in own if level < len(one.sizes)]
         terms = jnp.concatenate([one.terms(field) for one in active], axis=-1)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import Field, linalg
-from mpcjax.sharing._deal import forward_differences
+from mpcjax.sharing._deal import shares_from
 from mpcjax.sharing.reed_solomon import error_positions, first_good, weights_at_zero
 
 
@@ -50,10 +50,10 @@ class Shamir:
     def share(self, secret: Any, randomness: Any) -> Any:
         """`secret [...]`, uniform `randomness [degree, ...]` to shares `[parties, ...]` of that degree.
 
-        The randomness is taken as forward differences at 0, in bijection with the coefficients as long as
-        degree < p; each share then costs `degree` additions and no multiplication.
+        The randomness is the shares of the first `degree` parties, in bijection with the coefficients; each other share
+        then costs `degree` additions and no multiplication.
         """
-        return jnp.stack(forward_differences(self.field, self.parties, secret, randomness))
+        return jnp.stack(shares_from(self.field, self.parties, secret, randomness))
 
     def reconstruct(self, shares: Any, degree: int | None = None) -> Any:
         """Value at 0 of the polynomial through the first `degree + 1` of `shares [parties, ...]`, unchecked."""

@@ -36,7 +36,7 @@ def proven(forms: list[Any], shift: Any = None) -> Any:
     """A program that takes vectors of the peers, `[rows, n, d]` each, and proves a form of each side by side."""
 
     def program(rt: Runtime, *shares: Any) -> Any:
-        peers = Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS))
+        peers = protocols.dealers(rt, Stream.from_seed(SEED).child("peers").per_row("peer", range(PEERS)))
         public = Stream.from_seed(SEED).child("public")
         chosen = [make(rt, public, x.shape[-1]) for make, x in zip(forms, shares, strict=True)]
         known = [rt.scheme.reconstruct(x) for x in shares]

@@ -55,7 +55,7 @@ class Trial:
         return self.given(sign)
 
     def __call__(self, rt: Runtime, key: Any, given: dict[str, Any]) -> Answer:
-        peers, certificate = peers_of(key), self.certificate
+        peers, certificate = protocols.dealers(rt, peers_of(key)), self.certificate
         message, claimed = jnp.asarray(given["message"]), jnp.asarray(given["claimed"])
         x = protocols.deal(rt, message, peers, "message")
         helpers = self._helpers(given, message, claimed)
