@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols.coin import challenge
-from mpcjax.protocols.folding import FEW, by_power, in_pieces, pieces, product_table
+from mpcjax.protocols.folding import FEW, MANY, by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.inputs import Dealers, deal_with
 from mpcjax.protocols.multiply import weighted_squares
 from mpcjax.runtime import Runtime
@@ -181,7 +181,7 @@ def _shifted(field: Field, values: Any, shift: Any) -> Any:
 def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:
     """For `x [n, N]` in c pieces, `weights [ceil(N / c)]` (None: ones): Q(x_0), ..., Q(x_{c-1}), and what the coefficients
     of v, ..., v^(2c-3) of Q(sum_i v^i x_i) hold besides them: `[n, 3 c - 3]`."""
-    if count == 4:
+    if count == 4 and x.shape[-1] > MANY:  # ten products for sixteen, but more to compile
         return kernels.square_terms(field, x, weights)
     right = in_pieces(x, count)
     table = product_table(field, right if weights is None else field.mul(right, weights), right)

@@ -28,8 +28,9 @@ P = F61.modulus
 def short_vectors_too(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SHORT", "ROBUST_SHORT"):
         monkeypatch.setattr(PROOF, name, 2)
-    monkeypatch.setattr(sys.modules["mpcjax.protocols.folding"], "MANY", 60)
-    monkeypatch.setattr(sys.modules["mpcjax.protocols.folding"], "FEW", 16)
+    for module in (PROOF, sys.modules["mpcjax.protocols.folding"]):
+        monkeypatch.setattr(module, "MANY", 60)
+        monkeypatch.setattr(module, "FEW", 16)
 
 
 def proven(forms: list[Any], shift: Any = None) -> Any:
@@ -137,8 +138,9 @@ def test_the_fold_of_a_bad_dealing_is_bad(length: int) -> None:
 def test_the_error_is_what_the_text_says(length: int) -> None:
     """A wrong value, a fold of bad shares that looks good, a combination of errors that vanishes: over all levels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["mpcjax.protocols.folding"], "MANY", 1 << 16)
-        patch.setattr(sys.modules["mpcjax.protocols.folding"], "FEW", 1 << 12)
+        for module in (PROOF, sys.modules["mpcjax.protocols.folding"]):
+            patch.setattr(module, "MANY", 1 << 16)
+            patch.setattr(module, "FEW", 1 << 12)
         sizes = PROOF.levels(Shamir(F61, 3, 1), length)
     assert math.prod(sizes) >= length
     assert sum(2 * count - 2 for count in sizes) / P < 2**-52
@@ -154,7 +156,7 @@ def test_weights_are_a_tensor_product() -> None:
     scheme = Shamir(F61, 3, 1)
     form = random_form(scheme, Stream.from_seed(SEED), "weights", 97)
     a, b, c = (np.asarray(factor).astype(object) for factor in form.factors)
-    assert (len(a), len(b), len(c)) == PROOF.levels(scheme, 97) == (4, 16, 2)
+    assert (len(a), len(b), len(c)) == PROOF.levels(scheme, 97) == (4, 4, 7)
     inner = np.outer(b, c).reshape(-1)[:25]
     expected = np.outer(a, inner).reshape(-1)[:97] % P
     assert np.array_equal(np.asarray(form.weights(F61, 97)).astype(object), expected)
