@@ -155,9 +155,9 @@ def test_smaller_fields_have_no_proofs() -> None:
 def test_weights_are_a_tensor_product() -> None:
     scheme = Shamir(F61, 3, 1)
     form = random_form(scheme, Stream.from_seed(SEED), "weights", 97)
-    a, b, c = (np.asarray(factor).astype(object) for factor in form.factors)
-    assert (len(a), len(b), len(c)) == PROOF.levels(scheme, 97) == (4, 4, 7)
-    inner = np.outer(b, c).reshape(-1)[:25]
-    expected = np.outer(a, inner).reshape(-1)[:97] % P
+    assert PROOF.levels(scheme, 97) == tuple(map(len, form.factors)) == (4, 4, 3, 3)
+    expected = np.ones(1, object)
+    for factor, length in zip(reversed(form.factors), (3, 7, 25, 97), strict=True):
+        expected = np.outer(np.asarray(factor).astype(object), expected).reshape(-1)[:length] % P
     assert np.array_equal(np.asarray(form.weights(F61, 97)).astype(object), expected)
     assert len(random_form(Shamir(F31, 3, 1), Stream.from_seed(SEED), "weights", 97).factors) == 1
