@@ -24,8 +24,9 @@ from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.grouping import in_groups
+from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, Setup, State, starting
-from mpcjax.rules import Public
+from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
 
@@ -59,10 +60,18 @@ class Committee:
     def field(self) -> Field:
         return self.scheme.field
 
-    def groups(self, peers: int, length: int) -> int:
-        """In how many groups an additive rule handles its peers: few enough at a time for `GROUP_BYTES` of shares."""
-        fit = GROUP_BYTES // (self.parties * length * self.field.nbytes)
-        return -(-peers // max(1, min(self.group or fit, peers)))
+    def groups(self, peers: int, length: int, rule: Rule | None = None) -> int:
+        """In how many groups `rule` (by default an additive one) handles its peers: `GROUP_BYTES` of shares at a time.
+
+        A weighted rule deals up to three times in groups: it takes all peers at once up to twice as much. In robust
+        mode, where its sum is made of triples, it always does.
+        """
+        each = self.parties * length * self.field.nbytes
+        if rule is not None and not rule.additive:
+            small = self.group is None and peers * each <= 2 * GROUP_BYTES
+            if small or not rule.weighted or self.scheme.robust:
+                return 1
+        return -(-peers // max(1, min(self.group or GROUP_BYTES // each, peers)))
 
     def __repr__(self) -> str:
         mode = "robust" if self.scheme.robust else "with abort"
@@ -137,7 +146,8 @@ def _attempt(
     seconds: dict[str, float] = {}
     walk = partial(_walk, arrays, seconds)
     if setup.groups > 1:
-        state, standing = in_groups(setup, partial(compiled, tamper=committee.tamper), walk, seed, updates, public)
+        grouped = in_passes if setup.rule.weighted else in_groups
+        state, standing = grouped(setup, partial(compiled, tamper=committee.tamper), walk, seed, updates, public)
     else:
         state, standing = walk(compiled(setup, tamper=committee.tamper), seed, starting(updates, public))
     return Outcome(state, standing, seconds=tuple(seconds.items()))

@@ -39,12 +39,14 @@ class FLTrust(Rule):
     def certificate(self, peers: int) -> Certificate:
         return Norm(1.0, peers)
 
-    def combine(self, messages: Any, public: Public) -> Any:
+    def score(self, messages: Any, public: Public) -> Any:
         # what the certificate lets through is longer than 1 where few fractional bits are left
         longest = messages.bound / 2.0**messages.scale if isinstance(messages, Secret) else 1.0
-        cosine = project(messages, unit(public.reference), bits=DIRECTION_BITS, bound=1.01 * max(longest, 1.0))
-        trust = rescale(mask(relu(cosine), public.accepted), TRUST_BITS)
-        return proportions(trust, TRUST_BITS) @ messages
+        return project(messages, unit(public.reference), bits=DIRECTION_BITS, bound=1.01 * max(longest, 1.0))
+
+    def weigh(self, scores: Any, public: Public) -> Any:
+        trust = rescale(mask(relu(scores), public.accepted), TRUST_BITS)
+        return proportions(trust, TRUST_BITS)
 
     def finish(self, combined: Any, public: Public) -> Any:
         return norm(public.reference) * combined
