@@ -53,11 +53,8 @@ def run_offline(setup: Setup, fabric: Fabric, seed: Any, names: tuple[str, ...] 
     """Verified material for the online phases `names`; where these take none, nothing happens."""
     standing = fresh_standing(setup.scheme.parties)
     demands = plan(setup, names).demands
-    if sum(demands, Demand()) == Demand():
-        return Stock({}).split(list(demands)), standing
     rt = _runtime("offline", setup, fabric, seed, None, standing)
-    with fabric.ledger.in_phase("offline"):
-        stock = prepare(rt, sum(demands, Demand()))
+    stock = _prepared(rt, sum(demands, Demand()))
     return stock.split(list(demands)), _standing(rt, standing)
 
 
@@ -105,7 +102,7 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL) -> Plan:
     chain = next(chain for chain in (ALL, weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
     walked = {name: found for name, found in zip(chain, _walked(setup, chain)[0], strict=True) if name in names}
     demands = tuple(demand for demand, _ in walked.values())
-    _, ledger = count(lambda rt: _booked_offline(rt, sum(demands, Demand())), setup.scheme)
+    _, ledger = count(lambda rt: _prepared(rt, sum(demands, Demand())), setup.scheme)
     entries = (*ledger.entries, *(entry for _, sent in walked.values() for entry in sent.entries))
     return Plan(demands, entries, tuple(what for _, sent in walked.values() for what in sent.opened), setup.bits)
 
@@ -161,6 +158,8 @@ def _abstract(setup: Setup) -> State:
     return starting(shape((setup.peers, setup.length), jnp.float32), public, shape((), jnp.int32))
 
 
-def _booked_offline(rt: Runtime, demand: Demand) -> None:
+def _prepared(rt: Runtime, demand: Demand) -> Stock:
+    if demand == Demand():
+        return Stock({})
     with rt.fabric.ledger.in_phase("offline"):
-        prepare(rt, demand)
+        return prepare(rt, demand)
