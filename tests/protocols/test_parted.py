@@ -15,7 +15,8 @@ from mpcjax.fields import F61, Field, kernels
 from mpcjax.protocols import claim_sum, fixed_sum, projections, verify
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
-from tests.protocols._play import compiled, reveal, values
+from tests.protocols._play import compiled, reveal, traced, values
+from tests.protocols.test_soundness import RUNS, SCHEME, P, spread, stated
 
 PEERS, LENGTH, CUT = 5, 4, 3
 SHAPES = [(PEERS,), (PEERS, LENGTH)]
@@ -74,14 +75,10 @@ def test_a_wrong_claim_about_the_directions_is_caught() -> None:
 
 def test_a_wrong_sum_passes_one_try_no_more_often_than_stated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two challenges of degree 1, the direction and the coefficient, then the folds: what `verify` counts with."""
-    from tests.protocols.test_soundness import P, RUNS, SCHEME, spread, stated
-
     monkeypatch.setattr(Runtime, "repetitions", lambda self, error: 1)
 
     def lie(rt: Runtime, z: Any) -> Any:
         return z.at[:, 0].set(rt.field.add(z[:, 0], rt.field.ones(())))
-
-    from tests.protocols._play import traced
 
     run = traced(SCHEME, lambda rt, w, x: parted(rt, w, x, change=lie), SHAPES)
 
