@@ -123,7 +123,7 @@ def test_the_plan_is_what_the_passes_send():
         return zeros, Standing(jnp.array(True), {}, jnp.zeros(3, bool))
 
     public = Public.of(PEERS, LENGTH)
-    passes.in_passes(setup, lambda *what: what, walk, jnp.asarray(KEY), jnp.zeros((PEERS, LENGTH)), public)
+    passes.in_passes(setup, lambda *what: what, walk, jnp.asarray(KEY), jnp.zeros((PEERS, LENGTH), jnp.float32), public)
     sent = [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in fabric.ledger.entries]
     planned = plan(setup).entries
     assert sent == [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in planned]
