@@ -16,11 +16,27 @@ import numpy as np
 
 from mpcjax import prg
 from mpcjax.phases import GROUPED, LAST, Output, Setup, State, starting
-from mpcjax.rules import Public
+from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing
+from mpcjax.sharing import Shamir
 from mpcjax.weighing import PER_PEER
 
 Walk = Callable[..., tuple[State, Standing]]
+GROUP_BYTES = 1_000_000_000  # of shares of messages that are handled at a time
+
+
+def number_of_groups(scheme: Shamir, peers: int, length: int, rule: Rule | None, group: int | None) -> int:
+    """In how many groups `rule` (by default an additive one) handles its peers, `group` of them at a time if that is given.
+
+    A weighted rule goes through its groups three times, so by default it takes all peers at once up to twice the bytes. In
+    robust mode, where a secret sum is made of triples, it always does.
+    """
+    each = scheme.parties * length * scheme.field.nbytes
+    if rule is not None and not rule.additive:
+        few = group is None and peers * each <= 2 * GROUP_BYTES
+        if few or scheme.robust or not rule.weighted:
+            return 1
+    return -(-peers // max(1, min(group or GROUP_BYTES // each, peers)))
 
 
 def in_groups(

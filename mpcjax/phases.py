@@ -1,6 +1,7 @@
 """The phases of a round: peers deal, the committee checks, combines, verifies and opens.
 
-Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`.
+Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`. (Those of
+weighted rules in groups of peers are in `weighing`.)
 
 Order (the three laws of the design): offline material is verified before any phase uses it; certificates are judged only
 after their products are verified; the output opens only after everything is verified.

@@ -23,14 +23,13 @@ from mpcjax import prg
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
-from mpcjax.grouping import in_groups
+from mpcjax.grouping import in_groups, number_of_groups
 from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, Setup, State, starting
 from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
 
-GROUP_BYTES = 1_000_000_000
 OFFLINE = "offline"
 SCRATCH = (5,)  # the argument of a phase whose memory it may keep
 _beginning = threading.Lock()  # one thread traces, others wait and find the programs begun
@@ -61,17 +60,8 @@ class Committee:
         return self.scheme.field
 
     def groups(self, peers: int, length: int, rule: Rule | None = None) -> int:
-        """In how many groups `rule` (by default an additive one) handles its peers: `GROUP_BYTES` of shares at a time.
-
-        A weighted rule deals up to three times in groups: it takes all peers at once up to twice as much. In robust
-        mode, where its sum is made of triples, it always does.
-        """
-        each = self.parties * length * self.field.nbytes
-        if rule is not None and not rule.additive:
-            small = self.group is None and peers * each <= 2 * GROUP_BYTES
-            if small or not rule.weighted or self.scheme.robust:
-                return 1
-        return -(-peers // max(1, min(self.group or GROUP_BYTES // each, peers)))
+        """In how many groups `rule` (by default an additive one) handles its peers."""
+        return number_of_groups(self.scheme, peers, length, rule, self.group)
 
     def __repr__(self) -> str:
         mode = "robust" if self.scheme.robust else "with abort"
