@@ -1,6 +1,7 @@
 """The phases of a round: peers deal, the committee checks, combines, verifies and opens.
 
-Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`.
+Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`. (Those of
+weighted rules in groups of peers are in `weighing`.)
 
 Order (the three laws of the design): offline material is verified before any phase uses it; certificates are judged only
 after their products are verified; the output opens only after everything is verified.
@@ -33,7 +34,7 @@ State = dict[str, Any]
 class Setup:
     """All that is static about a round: hashable, the key of its compiled programs.
 
-    `groups`: how many groups of peers an additive rule handles one after the other; `total`: in a group, the peers of all.
+    `groups`: how many groups of peers are handled one after the other; `total`: in a group, the peers of all.
     """
 
     scheme: Shamir
@@ -75,17 +76,18 @@ class Setup:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """Shares of the combined vector and its static scale."""
+    """Shares of the combined vector and its static scale (and bound, of what is not opened yet)."""
 
     shares: Any
     scale: int = dataclasses.field(metadata={"static": True})
+    bound: int = dataclasses.field(default=0, metadata={"static": True})
 
 
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
     peers = dealers(rt, Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers)))
-    integers, own = _encoded(setup, state)
+    integers, own = encoded(setup, state)
     x = deal(rt, integers, peers, "message", state.get("scratch"))
     helpers = certificate.helpers(field, integers, setup.bits)
     helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
@@ -99,7 +101,7 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     return {**own, "public": public, "well": well, "equations": equations, "dealt": dealt, "proofs": proofs}
 
 
-def _encoded(setup: Setup, state: State) -> tuple[Any, State]:
+def encoded(setup: Setup, state: State) -> tuple[Any, State]:
     """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does."""
     updates = state["updates"]
     finite = jnp.all(jnp.isfinite(updates), axis=1)

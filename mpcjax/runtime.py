@@ -79,7 +79,20 @@ class Gram:
     z: Any
 
 
-Claim = Dots | Squares | Combination | Gram
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Projected:
+    """Claims z[r] = sum_j w[j] y[r, j], one for every try of `verify`: `w [rows, J]`, `y [rows, R, J]`, `z [rows, R]`.
+
+    They stand for the claim of a `Combination` along R public directions drawn beforehand (`protocols.parted`).
+    """
+
+    w: Any
+    y: Any
+    z: Any
+
+
+Claim = Dots | Squares | Combination | Gram | Projected
 
 
 class Runtime:

@@ -23,13 +23,13 @@ from mpcjax import prg
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
-from mpcjax.grouping import in_groups
+from mpcjax.grouping import in_groups, number_of_groups
+from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, Setup, State, starting
-from mpcjax.rules import Public
+from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
 
-GROUP_BYTES = 1_000_000_000
 OFFLINE = "offline"
 SCRATCH = (5,)  # the argument of a phase whose memory it may keep
 _beginning = threading.Lock()  # one thread traces, others wait and find the programs begun
@@ -59,10 +59,9 @@ class Committee:
     def field(self) -> Field:
         return self.scheme.field
 
-    def groups(self, peers: int, length: int) -> int:
-        """In how many groups an additive rule handles its peers: few enough at a time for `GROUP_BYTES` of shares."""
-        fit = GROUP_BYTES // (self.parties * length * self.field.nbytes)
-        return -(-peers // max(1, min(self.group or fit, peers)))
+    def groups(self, peers: int, length: int, rule: Rule | None = None) -> int:
+        """In how many groups `rule` (by default an additive one) handles its peers."""
+        return number_of_groups(self.scheme, peers, length, rule, self.group)
 
     def __repr__(self) -> str:
         mode = "robust" if self.scheme.robust else "with abort"
@@ -137,7 +136,8 @@ def _attempt(
     seconds: dict[str, float] = {}
     walk = partial(_walk, arrays, seconds)
     if setup.groups > 1:
-        state, standing = in_groups(setup, partial(compiled, tamper=committee.tamper), walk, seed, updates, public)
+        grouped = in_passes if setup.rule.weighted else in_groups
+        state, standing = grouped(setup, partial(compiled, tamper=committee.tamper), walk, seed, updates, public)
     else:
         state, standing = walk(compiled(setup, tamper=committee.tamper), seed, starting(updates, public))
     return Outcome(state, standing, seconds=tuple(seconds.items()))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,16 @@ class Fabric(abc.ABC):
         not in the ledger: an honest run never sends it.
         """
         return self._received(self._broadcast(x, label))
+
+    @contextmanager
+    def repeated(self, phase: str) -> Iterator[None]:
+        """What was sent in `phase` is computed once more instead of being kept: as it was then, and not booked again."""
+        ledger, self.ledger = self.ledger, Ledger()
+        try:
+            with self.ledger.in_phase(phase):
+                yield
+        finally:
+            self.ledger = ledger
 
     def _received(self, x: Any) -> Any:
         """Field code takes words below p for granted, and reads others differently in every operation: no sender may
