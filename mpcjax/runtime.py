@@ -53,7 +53,7 @@ class Dots:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Squares:
-    """Claims z[j] = sum_l w[l] x[j, l]**2 with public weights `w [L]` or None: `[rows, J, L]`, `[rows, J]`."""
+    """Claims z[j] = sum_l w[l] x[j, l]**2 with public weights `w [L]`: `[rows, J, L]`, `[rows, J]`."""
 
     x: Any
     weights: Any
@@ -107,6 +107,7 @@ class Runtime:
         self.verdicts: list[tuple[str, Any]] = []
         self.accused: Any = jnp.zeros((scheme.parties,), bool)  # members whose shares had to be corrected
         self.verifications = 0  # calls of `verify`
+        self.steps = 1  # how many times what is asked of this runtime happens (see `protocols.repeat`)
         self._count = 0
 
     def _canonical(self, x: Any) -> Any:

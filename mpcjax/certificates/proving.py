@@ -17,7 +17,8 @@ def prove_equations(rt: Runtime, peers: Dealers, equations: list[Equation], know
     """The peers' proofs, one a equation; None for a equation about nothing, or one that the committee works out itself."""
     about = [equation for equation in equations if equation.about]
     statements = [
-        Statement(known.part(equation.about), shares.part(equation.about), equation.form) for equation in about
+        Statement(known.part(equation.about, rt.field), shares.part(equation.about), equation.form)
+        for equation in about
     ]
     proofs = iter(prove(rt, peers, statements))
     return tuple(next(proofs) if equation.about else None for equation in equations)

@@ -72,6 +72,8 @@ def _deal(rt: Runtime, values: Any, keys: Any, received: Any, label: str) -> Any
         return Stream(keys.reshape(-1, 8)).uniform(label, rt.field, (count,)).reshape(rows, keys.shape[1], count)
 
     shares = share_to_others(rt.field, m, rt.fabric.rows, values, expanded(keys))
+    if not degree:
+        return rt.fabric.exchange(shares, rt.fresh(f"deal {label}"))
     known = expanding(m, degree)
     return rt.fabric.exchange_rest(shares, rt.fresh(f"deal {label}"), known, lambda: expanded(received))
 

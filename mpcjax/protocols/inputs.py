@@ -7,7 +7,7 @@ opening is inconsistent, the accused members show what they were sent, and eithe
 whose statement differs are proven corrupt.
 
 Guarantee (t < m/2): what is accepted lies on polynomials of degree t at the honest members, except with probability
-p^-repetitions <= 2**-SECURITY_BITS per peer. Revealed: whether each peer dealt properly.
+2**-SECURITY_BITS per peer. Revealed: whether each peer dealt properly.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from mpcjax.fields import F61
 from mpcjax.offline import Demand, count, prepare
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
-from mpcjax.sharing import Shamir
+from mpcjax.sharing import Shamir, share_to_others
 from tests.sharing._haste import hasty
 
 SEED = bytes(range(32))
@@ -77,3 +78,36 @@ def test_a_wrong_key_is_caught_between_parties() -> None:
     assert all(isinstance(outcome, Abort) and outcome.check == "double degree" for outcome in outcomes)
     low, high = (np.concatenate([np.asarray(outcome[k]) for outcome in run(3, party)]) for k in range(2))
     assert np.all(scheme.consistent(low)) and np.array_equal(scheme.reconstruct(low), scheme.reconstruct(high, 2))
+
+
+def alike(message: Message, x: Any) -> Any:
+    return x
+
+
+def test_a_threshold_of_zero_sends_all_and_no_keys() -> None:
+    """On both fabrics, and where an adversary listens."""
+    scheme = Shamir(F61, 3, 0)
+
+    def party(fabric: Any) -> Any:
+        rt = Runtime(scheme, fabric, Stream.from_seed(SEED).per_row("party", fabric.rows), None)  # type: ignore[arg-type]
+        return [np.asarray(half) for half in material(rt).arrays["double"]]
+
+    for halves in (party(Simulated(3, alike)), *run(3, party)):
+        assert all(len(np.unique(half[:, 0])) == 1 for half in halves)
+        np.testing.assert_array_equal(*halves)
+
+
+def test_no_two_shares_have_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of two degrees, although they are expanded from the same keys."""
+    seen: list[np.ndarray] = []
+    module, honest = sys.modules["mpcjax.offline.hyperinvertible"], share_to_others
+
+    def listening(field: Any, parties: int, dealers: Any, secret: Any, noise: Any) -> Any:
+        seen.append(np.asarray(noise).reshape(-1))
+        return honest(field, parties, dealers, secret, noise)
+
+    monkeypatch.setattr(module, "share_to_others", listening)
+    fabric, scheme = Simulated(5), Shamir(F61, 5, 2)
+    material(Runtime(scheme, fabric, Stream.from_seed(SEED).per_row("party", fabric.rows), None))  # type: ignore[arg-type]
+    drawn = np.concatenate(seen)
+    assert len(seen) == 2 and len(np.unique(drawn)) == len(drawn)

@@ -119,6 +119,24 @@ def test_who_proves_what_holds_of_another_vector_fails() -> None:
     assert wrong == 8
 
 
+def test_no_two_coefficients_have_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any level, peer or statement: equal noise would show t members the difference of two coefficients."""
+    seen: list[np.ndarray] = []
+    honest = PROOF.deal_with
+
+    def listening(rt: Runtime, values: Any, noise: Any, label: str) -> Any:
+        jax.debug.callback(lambda noise: seen.append(np.asarray(noise).reshape(-1)), noise)
+        return honest(rt, values, noise, label)
+
+    monkeypatch.setattr(PROOF, "deal_with", listening)
+    inputs = values(F61, (PEERS, 97), (PEERS, 40))
+    run = compiled(Shamir(F61, 3, 1), proven([tensor, shifted]), [x.shape for x in inputs])
+    jax.block_until_ready(run(jax.random.key(0), None, *inputs))
+    jax.effects_barrier()
+    drawn = np.concatenate(seen)
+    assert len(seen) == 4 and len(np.unique(drawn)) == len(drawn)
+
+
 @pytest.mark.parametrize("length", [97, 1000])
 def test_the_fold_of_a_bad_dealing_is_bad(length: int) -> None:
     """So the dealing check may read the fold in place of all shares: one wrong share of one element shows."""
