@@ -103,7 +103,12 @@ def pieces(setup: Setup) -> dict[str, float]:
         return deal_rows(scheme.field, scheme.parties, scheme.threshold, integers, keys, nonces)
 
     integers = encode(updates)
-    keys, nonces = Stream.from_seed(bytes(32)).per_row("peer", range(part.peers)).claim("message")
+    keys, nonces = (
+        Stream.from_seed(bytes(32))
+        .per_row("peer", range(part.peers))
+        .shared("members", scheme.threshold)
+        .claim("message")
+    )
     calls = {"encode": lambda: encode(updates), "deal": lambda: deal(integers, keys, nonces)}
     scale = setup.peers / part.peers
     return {name: scale * taken for name, taken in harness.race(calls, repeats=REPEATS).items()}

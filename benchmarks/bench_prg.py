@@ -30,11 +30,11 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 def run(quick: bool) -> list[harness.Row]:
     rows = keystream_rows(1 << 28)
     peers, length = (20, 1_000_000) if quick else (100, 1_000_000)
-    keys, nonces = Stream.from_seed(bytes(32)).per_row("peer", range(peers)).claim("message")
+    own = Stream.from_seed(bytes(32)).per_row("peer", range(peers))
+    keys, nonces = own.claim("message")
     for field in (F61, F31):
         rows += element_rows(field, keys[:20], nonces, (2, length))
-    rows.append(deal_row(F61, 5, 2, keys, nonces, length))
-    rows.append(deal_row(F61, 21, 10, keys, nonces, length // 10))
+    rows += [deal_row(F61, m, t, own, size) for m, t, size in ((5, 2, length), (21, 10, length // 10))]
     return rows
 
 
@@ -117,9 +117,10 @@ def element_rows(field: Field, keys: Any, nonces: Any, shape: tuple[int, int]) -
     ]
 
 
-def deal_row(field: Field, parties: int, threshold: int, keys: Any, nonces: Any, length: int) -> harness.Row:
+def deal_row(field: Field, parties: int, threshold: int, own: Stream, length: int) -> harness.Row:
     """Shamir shares of every peer's vector; the floor writes as many bytes by one addition."""
-    peers = keys.shape[0]
+    peers = own.rows
+    keys, nonces = own.shared(f"members of {parties}", threshold).claim("message")
     secrets = jnp.broadcast_to(jnp.arange(length, dtype=field.dtype), (peers, length))
     nbytes = field.nbytes * parties * peers * length
     deal = jax.jit(lambda secrets, keys, nonces: deal_rows(field, parties, threshold, secrets, keys, nonces))

@@ -21,10 +21,10 @@ LONG = (*QUICK, (100, 100_000, 5), (100, 100_000, 21))
 LARGE = ((100, 100_000, 41), (100, 100_000, 61))  # RSA alone
 PARTS = {  # how the phases of a round are told apart in the table
     "offline": ("offline",),
-    "sharing": ("deal",),
+    "sharing": ("deal", "deal again"),  # a weighted rule in groups has the simulator deal up to three times
     "certificates": ("certify",),
-    "combine": ("combine",),
-    "verification": ("verify certificates", "verify"),
+    "combine": ("combine", "score", "weigh", "sum", "reduce"),
+    "verification": ("verify certificates", "project", "claim", "verify"),
     "opening": ("open",),
 }
 

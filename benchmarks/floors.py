@@ -15,7 +15,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 ELEMENT, FLOAT = 8, 4  # bytes
-PHASE_STAGES = {"offline": "offline", "deal": "sharing", "combine": "combine", "open": "open"}
+PHASE_STAGES = {
+    "offline": "offline", "deal": "sharing", "deal again": "sharing", "open": "open",
+    **dict.fromkeys(("combine", "score", "weigh", "sum", "reduce"), "combine"),
+}  # fmt: skip
 CHECKS = "checks"  # every other phase
 STAGES = ("sharing", CHECKS, "combine", "open")
 

@@ -54,7 +54,8 @@ def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], An
 def _group(setup: Setup, seed: Any, updates: Any, first: Any, scratch: Any) -> tuple[Output, Any]:
     public, scheme = Public.of(*updates.shape), setup.scheme
     message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(updates, first + jnp.arange(setup.peers), public)
-    streams = Stream.from_seed(seed).per_row("peer", range(setup.peers))
+    own = Stream.from_seed(seed).per_row("peer", range(setup.peers))
+    streams = own.shared("members", scheme.threshold)
     integers = fixed.to_integers(message, setup.bits)
     shares = deal_rows(
         scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"), scratch=scratch

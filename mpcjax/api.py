@@ -57,8 +57,10 @@ def simulate(
         tamper: an adversary for tests and demonstrations, see `mpcjax.attacks.Cheat`.
         attempts: committees tried before `aggregate` gives up with `Abort`. A round disturbed at its opening and repeated
             shows another output of the same honest updates to whoever disturbed it; 1 never repeats.
-        group: peers that an additive rule (`Rule.additive`) handles at a time outside of `jit`: memory follows them, rounds
-            follow the number of groups, the value stays the same. By default as many as make a gigabyte of shares.
+        group: peers that an additive or weighted rule (`Rule.additive`, `Rule.weighted`) handles at a time outside of `jit`:
+            memory follows them, rounds follow the number of groups, the value stays the same. By default as many as make a
+            gigabyte of shares; a weighted rule, which goes through its groups three times, takes all peers at once up to
+            two gigabytes.
         mesh: a `jax.sharding.Mesh` with an axis "parameters", for models whose shares outgrow one device: outside of `jit`
             the shares and all else as long as the model are cut into slices for the devices of this axis (on all other
             axes the same is computed). For additive rules whose certificate is `Norm` or `Signs`, in the field of 61 bits.
@@ -154,8 +156,8 @@ def estimate(
 ) -> Cost:
     """Exact communication, material and leakage of a round outside of `jit`, without running it.
 
-    Large rounds of additive rules run in groups of peers, each of which takes the rounds of a whole one; inside `jit`, or
-    with `simulate(..., group=peers)`, there is one group.
+    Large rounds of additive and weighted rules run in groups of peers, each of which takes the rounds of a whole one; inside
+    `jit`, or with `simulate(..., group=peers)`, there is one group.
 
     Args:
         rule: a rule or its name.
@@ -180,7 +182,7 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
         )
     if length < 1:
         raise ValueError("an update has no parameters: give leaves of shape [peers, ...] with at least one element")
-    groups = committee.groups(peers, length) if rule.additive else 1
+    groups = committee.groups(peers, length, rule)
     setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups, spread=committee.spread(length))
     _ = setup.bits  # refuse here what the field has no room for
     if committee.mesh is not None and not (rule.additive and setup.certificate.spreads):

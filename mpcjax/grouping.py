@@ -8,7 +8,7 @@ certificate that all peers together would have: the result is bit for bit that o
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,11 +16,29 @@ import numpy as np
 
 from mpcjax import prg
 from mpcjax.phases import GROUPED, LAST, Output, Setup, State, starting
-from mpcjax.rules import Public
+from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing
+from mpcjax.sharing import Shamir
+from mpcjax.weighing import PER_PEER
 
-PER_PEER = ("finite", "well", "certified")
 Walk = Callable[..., tuple[State, Standing]]
+GROUP_BYTES = 1_000_000_000  # of shares of messages that are handled at a time
+
+
+def number_of_groups(
+    scheme: Shamir, peers: int, length: int, rule: Rule | None, group: int | None, devices: int = 1
+) -> int:
+    """In how many groups `rule` (by default an additive one) handles its peers, `group` of them at a time if that is given.
+
+    A weighted rule goes through its groups three times, so by default it takes all peers at once up to twice the bytes. In
+    robust mode, where a secret sum is made of triples, it always does. `devices`: over how many vectors are spread.
+    """
+    each = -(-scheme.parties * length * scheme.field.nbytes // devices)
+    if rule is not None and not rule.additive:
+        few = group is None and peers * each <= 2 * GROUP_BYTES
+        if few or scheme.robust or not rule.weighted:
+            return 1
+    return -(-peers // max(1, min(group or GROUP_BYTES // each, peers)))
 
 
 def in_groups(
@@ -34,28 +52,55 @@ def in_groups(
 ) -> tuple[State, Standing]:
     """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives.
 
-    All groups deal into the same memory, at first `scratch`: it is handed on from one to the next. (New memory costs more
-    than the shares.)
+    `scratch`: the memory that all groups deal into.
     """
-    part, stream = setup.part, prg.Stream.from_seed(seed)
-    *seeds, last_seed = (
-        stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + 1)
-    )
-    programs, found, total = compiled(part, GROUPED), [], None
-    standing = Standing(jnp.array(True), {}, jnp.array(False))
-    for number, own_seed in enumerate(seeds):
-        state, one = walk(programs, own_seed, _group(part.peers, number, updates, public), scratch)
-        standing = _joined(standing, one)
+    part, found, total = setup.part, [], None
+    *seeds, last_seed = seeds_of(setup, seed, 1)
+    standing = beginning()
+    for state, standing in one_by_one(setup, compiled(part, GROUPED), walk, seeds, updates, public, scratch):
         if not bool(standing.ok):
             return state, standing
-        output, scratch = state.pop("output"), state.pop("message")  # the next group's shares go where these are
+        output = state.pop("output")
         total = output if total is None else _added(setup, total, output)
         found.append({key: state[key] for key in (*PER_PEER, "public")})
-    state, last = walk(compiled(part, LAST), last_seed, {**_of_all(setup, found, public), "output": total})
-    return state, _joined(standing, last)
+    state, last = walk(compiled(part, LAST), last_seed, {**of_all(setup, found, public), "output": total})
+    return state, joined(standing, last)
 
 
-def _group(size: int, number: int, updates: Any, public: Public) -> State:
+def seeds_of(setup: Setup, seed: Any, more: int) -> list[Any]:
+    """A seed for every group, and `more` for what is done for all of them."""
+    stream = prg.Stream.from_seed(seed)
+    return [stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + more)]
+
+
+def beginning() -> Standing:
+    """Before the first group."""
+    return Standing(jnp.array(True), {}, jnp.array(False))
+
+
+def one_by_one(
+    setup: Setup,
+    programs: dict[str, Any],
+    walk: Walk,
+    seeds: list[Any],
+    updates: Any,
+    public: Public,
+    scratch: Any,
+) -> Iterator[tuple[State, Standing]]:
+    """Every group in turn goes through `programs`, until a check fails: its state, and the standing so far.
+
+    All groups deal into the same memory, at first `scratch`: the `message` of a state is gone when the next state is asked
+    for. (New memory costs more than the shares.)
+    """
+    part, standing = setup.part, beginning()
+    for number, own_seed in enumerate(seeds):
+        state, one = walk(programs, own_seed, group_of(part.peers, number, updates, public), scratch)
+        standing = joined(standing, one)
+        yield state, standing
+        scratch = state.pop("message", None)
+
+
+def group_of(size: int, number: int, updates: Any, public: Public) -> State:
     """Peers `number * size` and on, filled up to `size` with peers that count for nothing."""
     first, last = number * size, min((number + 1) * size, updates.shape[0])
 
@@ -71,7 +116,7 @@ def _added(setup: Setup, total: Output, more: Output) -> Output:
     return dataclasses.replace(total, shares=setup.scheme.field.add(total.shares, more.shares))
 
 
-def _of_all(setup: Setup, found: list[State], public: Public) -> State:
+def of_all(setup: Setup, found: list[State], public: Public) -> State:
     """What the groups found out about their peers, for all peers."""
 
     def rows(parts: list[Any]) -> Any:
@@ -82,7 +127,7 @@ def _of_all(setup: Setup, found: list[State], public: Public) -> State:
     return {"public": public, **{key: rows([one[key] for one in found]) for key in PER_PEER}}
 
 
-def _joined(a: Standing, b: Standing) -> Standing:
+def joined(a: Standing, b: Standing) -> Standing:
     names = {*a.checks, *b.checks}
     checks = {name: jnp.logical_and(a.checks.get(name, True), b.checks.get(name, True)) for name in sorted(names)}
     return Standing(a.ok & b.ok, checks, a.accused | b.accused)

@@ -1,6 +1,7 @@
 """The phases of a round: peers deal, the committee checks, combines, verifies and opens.
 
-Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`.
+Each phase is a function `(rt, setup, state) -> state` on arrays; `session` runs them in the order of `PHASES`. (Those of
+weighted rules in groups of peers are in `weighing`.)
 
 Order (the three laws of the design): offline material is verified before any phase uses it; certificates are judged only
 after their products are verified; the output opens only after everything is verified.
@@ -20,7 +21,7 @@ from mpcjax.certificates import Certificate, Dealt, prove_equations, tests, to_c
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
-from mpcjax.protocols import check_dealings, coin, deal, deal_masks, open_now, open_output, verify
+from mpcjax.protocols import Dealers, check_dealings, coin, deal, deal_masks, dealers, open_now, open_output, verify
 from mpcjax.rules import Public, Rule
 from mpcjax.runtime import Material, Runtime
 from mpcjax.secret import Secret
@@ -34,7 +35,7 @@ State = dict[str, Any]
 class Setup:
     """All that is static about a round: hashable, the key of its compiled programs.
 
-    `groups`: how many groups of peers an additive rule handles one after the other; `total`: in a group, the peers of all.
+    `groups`: how many groups of peers are handled one after the other; `total`: in a group, the peers of all.
     `spread`: over which devices vectors of `length` are spread; the phases then see slices of them.
     """
 
@@ -78,21 +79,21 @@ class Setup:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """Shares of the combined vector and its static scale."""
+    """Shares of the combined vector and its static scale (and bound, of what is not opened yet)."""
 
     shares: Any
     scale: int = dataclasses.field(metadata={"static": True})
+    bound: int = dataclasses.field(default=0, metadata={"static": True})
 
 
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
     stream = Stream.from_seed(state["seed"])
-    peers = stream.per_row("peer", range(setup.peers))
+    peers = dealers(rt, stream.per_row("peer", range(setup.peers)))
     (integers, own), given = _messages(setup, state)
     with rt.fabric.ledger.by_each(setup.spread.devices):
-        dealers = peers if setup.spread.axis is None else setup.spread.own(stream).per_row("peer", range(setup.peers))
-        x = deal(rt, integers, dealers, "message", state.get("scratch"))
+        x = deal(rt, integers, _of_slices(setup, stream, peers), "message", state.get("scratch"))
     helpers = certificate.helpers(field, integers, setup.bits, **given)
     helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
     agreed = certificate.agree(setup.spread.own(coin(rt)), integers.shape[-1])
@@ -103,6 +104,14 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     masks = deal_masks(rt, peers)
     well = check_dealings(rt, coin(rt), to_check(equations, proofs, dealt), masks)
     return {**own, "public": public, "well": well, "equations": equations, "dealt": dealt, "proofs": proofs}
+
+
+def _of_slices(setup: Setup, stream: Stream, peers: Dealers) -> Dealers:
+    """The randomness of messages: of every slice its own, where they are cut."""
+    if setup.spread.axis is None:
+        return peers
+    own = setup.spread.own(stream).per_row("peer", range(setup.peers))
+    return Dealers(own, own.shared("members", setup.scheme.threshold))
 
 
 def _messages(setup: Setup, state: State) -> tuple[tuple[Any, State], dict[str, Any]]:
@@ -135,7 +144,7 @@ def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> N
         raise ValueError(f"rule {rule.name!r}: {part} returned shape {jnp.shape(got)}, legal is {legal}")
 
 
-def _deal_if_any(rt: Runtime, values: Any, peers: Stream, label: str) -> Any:
+def _deal_if_any(rt: Runtime, values: Any, peers: Dealers, label: str) -> Any:
     if values.shape[-1]:
         return deal(rt, values, peers, label)
     return rt.field.zeros((len(rt.fabric.rows), *values.shape))
@@ -186,7 +195,8 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
     _require_vector(combined, setup)
     Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
-    kept = {key: state[key] for key in ("public", "finite", "well", "certified", "message")}
+    handed_on = ("message",) if setup.total else ()  # the memory of a group's shares is the next one's
+    kept = {key: state[key] for key in ("public", "finite", "well", "certified", *handed_on)}
     return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
 
 

@@ -54,7 +54,7 @@ class Dots:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Squares:
-    """Claims z[j] = sum_l w[l] x[j, l]**2 with public weights `w [L]` or None: `[rows, J, L]`, `[rows, J]`."""
+    """Claims z[j] = sum_l w[l] x[j, l]**2 with public weights `w [L]`: `[rows, J, L]`, `[rows, J]`."""
 
     x: Any
     weights: Any
@@ -80,7 +80,20 @@ class Gram:
     z: Any
 
 
-Claim = Dots | Squares | Combination | Gram
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Projected:
+    """Claims z[r] = sum_j w[j] y[r, j], one for every try of `verify`: `w [rows, J]`, `y [rows, R, J]`, `z [rows, R]`.
+
+    They stand for the claim of a `Combination` along R public directions drawn beforehand (`protocols.parted`).
+    """
+
+    w: Any
+    y: Any
+    z: Any
+
+
+Claim = Dots | Squares | Combination | Gram | Projected
 
 
 class Runtime:
@@ -96,6 +109,7 @@ class Runtime:
         self.verdicts: list[tuple[str, Any]] = []
         self.accused: Any = jnp.zeros((scheme.parties,), bool)  # members whose shares had to be corrected
         self.verifications = 0  # calls of `verify`
+        self.steps = 1  # how many times what is asked of this runtime happens (see `protocols.repeat`)
         self._count = 0
 
     def _canonical(self, x: Any) -> Any:

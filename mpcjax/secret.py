@@ -146,7 +146,8 @@ def project(x: Any, direction: Any, *, bits: int, bound: float) -> Any:
     if not isinstance(x, Secret):
         return x @ jnp.asarray(direction, x.dtype)
     x.rt.spread.refuse("projection")
-    encoded = fixed.encode(x.rt.field, jnp.asarray(direction, jnp.float32), bits)
+    direction = jnp.asarray(direction, jnp.float32)
+    encoded = kernels.encoded_once(lambda d: fixed.encode(x.rt.field, d, bits), direction)  # not anew for every row
     limit, scale = math.ceil(bound * 2.0 ** (x.scale + bits)), x.scale + bits
     refused_early = Secret(x.rt, x.shares, scale, limit, "projection")
     return Secret(x.rt, kernels.inner(x.rt.field, refused_early.shares, encoded), scale, limit, "projection")

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
 from mpcjax.offline import Counter, Demand, Stock, count, prepare
 from mpcjax.phases import ALL, GROUPED, LAST, PHASES, Setup, State, starting
@@ -43,19 +44,18 @@ def run_phase(
     """One online phase on `fabric`, with the verdicts of the phases before it."""
     rt = _runtime(name, setup, fabric, seed, material, standing)
     with fabric.ledger.in_phase(name):
-        if name == "deal":
+        if name in ("deal", *weighing.AGAIN):
             state = {**state, "seed": seed}
-        state = PHASES[name](rt, setup, state)
+        state = (PHASES | weighing.PHASES)[name](rt, setup, state)
     return state, _standing(rt, standing)
 
 
 def run_offline(setup: Setup, fabric: Fabric, seed: Any, names: tuple[str, ...] = ALL) -> tuple[list[Stock], Standing]:
-    """Verified material for the online phases `names`."""
+    """Verified material for the online phases `names`; where these take none, nothing happens."""
     standing = fresh_standing(setup.scheme.parties)
-    rt = _runtime("offline", setup, fabric, seed, None, standing)
     demands = plan(setup, names).demands
-    with fabric.ledger.in_phase("offline"):
-        stock = prepare(rt, sum(demands, Demand()))
+    rt = _runtime("offline", setup, fabric, seed, None, standing)
+    stock = _prepared(rt, sum(demands, Demand()))
     return stock.split(list(demands)), _standing(rt, standing)
 
 
@@ -96,29 +96,44 @@ class Plan:
 @lru_cache(maxsize=256)
 def plan(setup: Setup, names: tuple[str, ...] = ALL) -> Plan:
     """For the phases `names` and their material. No array is touched."""
-    if setup.groups > 1:
-        each, last, more = plan(setup.part, GROUPED), plan(setup.part, LAST), setup.groups - 1
-        repeated = tuple(
-            dataclasses.replace(entry, uploaded=0.0) for entry in each.entries
-        )  # a peer deals in one group
-        entries = each.entries + repeated * more + last.entries
-        return Plan(
-            each.demands * setup.groups + last.demands, entries, each.opened * setup.groups + last.opened, setup.bits
-        )
-    walked = {name: found for name, found in zip(PHASES, _walked(setup), strict=True) if name in names}
+    if setup.groups > 1 and names == ALL:
+        return _plan_in_groups(setup)
+    if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
+        return Plan((Demand(),), (), (), setup.bits)
+    chain = next(chain for chain in (ALL, weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
+    walked = {name: found for name, found in zip(chain, _walked(setup, chain)[0], strict=True) if name in names}
     demands = tuple(demand for demand, _ in walked.values())
-    _, ledger = count(lambda rt: _booked_offline(rt, sum(demands, Demand())), setup.scheme)
+    _, ledger = count(lambda rt: _prepared(rt, sum(demands, Demand())), setup.scheme)
     entries = (*ledger.entries, *(entry for _, sent in walked.values() for entry in sent.entries))
     return Plan(demands, entries, tuple(what for _, sent in walked.values() for what in sent.opened), setup.bits)
 
 
+def _plan_in_groups(setup: Setup) -> Plan:
+    """What every group goes through as often as there are groups, and what follows for all."""
+    weighted = setup.rule.weighted
+    each = plan(setup.part, weighing.SCORED if weighted else GROUPED)
+    rest = [plan(setup, names) for names in weighing.PIECES] if weighted else [plan(setup.part, LAST)]
+    again = tuple(dataclasses.replace(entry, uploaded=0.0) for entry in each.entries)  # a peer deals in one group
+    return Plan(
+        each.demands * setup.groups + sum((one.demands for one in rest), ()),
+        each.entries + again * (setup.groups - 1) + sum((one.entries for one in rest), ()),
+        each.opened * setup.groups + sum((one.opened for one in rest), ()),
+        setup.bits,
+    )
+
+
+Walked = tuple[tuple[Demand, Ledger], ...]
+
+
 @lru_cache(maxsize=256)
-def _walked(setup: Setup) -> tuple[tuple[Demand, Ledger], ...]:
-    """Trace all phases abstractly: what each takes and sends."""
-    scheme, shape = setup.scheme, jax.ShapeDtypeStruct
-    state, seed, walked = _start(setup), shape((8,), jnp.uint32), []
+def _walked(setup: Setup, chain: tuple[str, ...]) -> tuple[Walked, State]:
+    """Trace the phases of a chain abstractly: what each takes and sends, and the state they end in."""
+    scheme = setup.scheme
+    state = _weighed(setup) if chain == weighing.CHAIN else _start(setup)
     standing: Any = jax.eval_shape(over_devices(setup.spread, shared=0)(lambda: fresh_standing(scheme.parties)))
-    for name in PHASES:
+    seed = jax.ShapeDtypeStruct((8,), jnp.uint32)
+    walked = []
+    for name in chain:
         fabric, counter = Simulated(scheme.parties), Counter(scheme.field, scheme.parties)
 
         def abstract(seed: Any, state: State, standing: Standing) -> tuple[State, Standing]:
@@ -126,7 +141,11 @@ def _walked(setup: Setup) -> tuple[tuple[Demand, Ledger], ...]:
 
         state, standing = jax.eval_shape(over_devices(setup.spread)(abstract), seed, state, standing)
         walked.append((counter.demand, fabric.ledger))
-    return tuple(walked)
+    return tuple(walked), state
+
+
+def _weighed(setup: Setup) -> State:
+    return weighing.abstract(setup, _walked(setup.part, weighing.SCORED)[1])
 
 
 def _start(setup: Setup) -> Any:
@@ -145,6 +164,8 @@ def _start(setup: Setup) -> Any:
     return {"integers": shape(jnp.int32, peers, length), "public": public, **bits}
 
 
-def _booked_offline(rt: Runtime, demand: Demand) -> None:
+def _prepared(rt: Runtime, demand: Demand) -> Stock:
+    if demand == Demand():
+        return Stock({})
     with rt.fabric.ledger.in_phase("offline"):
-        prepare(rt, demand)
+        return prepare(rt, demand)

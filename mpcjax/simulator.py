@@ -23,14 +23,14 @@ from mpcjax import devices, prg
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
-from mpcjax.grouping import in_groups
+from mpcjax.grouping import in_groups, number_of_groups
+from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, Setup, State, starting
-from mpcjax.rules import Public
+from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
 from mpcjax.sharing import Shamir
 from mpcjax.spreading import WHOLE, Spread, over_devices
 
-GROUP_BYTES = 1_000_000_000
 OFFLINE = "offline"
 SCRATCH = (5,)  # the argument of a phase whose memory it may keep
 _beginning = threading.Lock()  # one thread traces, others wait and find the programs begun
@@ -62,10 +62,9 @@ class Committee:
     def field(self) -> Field:
         return self.scheme.field
 
-    def groups(self, peers: int, length: int) -> int:
-        """In how many groups an additive rule handles its peers: few enough at a time for `GROUP_BYTES` of shares."""
-        fit = self.spread(length).devices * GROUP_BYTES // (self.parties * length * self.field.nbytes)
-        return -(-peers // max(1, min(self.group or fit, peers)))
+    def groups(self, peers: int, length: int, rule: Rule | None = None) -> int:
+        """In how many groups `rule` (by default an additive one) handles its peers."""
+        return number_of_groups(self.scheme, peers, length, rule, self.group, self.spread(length).devices)
 
     def spread(self, length: int) -> Spread:
         """How vectors of `length` are cut for the devices of the mesh, if there is one."""
@@ -146,8 +145,9 @@ def _attempt(
     walk = walk if mesh is None else devices.on_mesh(walk, setup, mesh)
     programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
     if setup.groups > 1:
+        grouped = in_passes if setup.rule.weighted else in_groups
         memory = devices.scratch(setup.part, mesh)
-        state, standing = in_groups(setup, programs, walk, seed, updates, public, memory)
+        state, standing = grouped(setup, programs, walk, seed, updates, public, memory)
     else:
         state, standing = walk(programs(setup), seed, starting(updates, public))
     if mesh is not None and bool(standing.ok):

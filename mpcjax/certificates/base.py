@@ -40,10 +40,14 @@ class Dealt:
     responses: Any
     bits: int = dataclasses.field(metadata={"static": True})
 
-    def part(self, names: tuple[str, ...]) -> Any:
-        """The parts of these names as one vector."""
+    def part(self, names: tuple[str, ...], field: Field | None = None) -> Any:
+        """The parts of these names as one vector; of `field` elements, which a message of integers among others becomes."""
         parts = [getattr(self, name) for name in names]
-        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+        if len(parts) == 1:
+            return parts[0]
+        if field is not None:
+            parts = [field.from_signed(x) if jnp.issubdtype(x.dtype, jnp.signedinteger) else x for x in parts]
+        return jnp.concatenate(parts, axis=-1)
 
 
 @jax.tree_util.register_dataclass

@@ -7,21 +7,20 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates.base import PARTS, SPREAD, Dealt, Equation
-from mpcjax.prg import Stream
-from mpcjax.protocols import Proof, Statement, prove, value
+from mpcjax.protocols import Dealers, Proof, Statement, prove, value
 from mpcjax.runtime import Runtime
 from mpcjax.spreading import WHOLE
 
 Proofs = tuple[Proof | None, ...]
 
 
-def prove_equations(rt: Runtime, peers: Stream, equations: list[Equation], known: Dealt, shares: Dealt) -> Proofs:
+def prove_equations(rt: Runtime, peers: Dealers, equations: list[Equation], known: Dealt, shares: Dealt) -> Proofs:
     """The peers' proofs, one a equation; None for a equation about nothing, or one that the committee works out itself."""
     statements = []
     for equation in equations:
         if equation.about:
             spread = rt.spread if set(equation.about) <= set(SPREAD) else WHOLE
-            values, sharings = known.part(equation.about), shares.part(equation.about)
+            values, sharings = known.part(equation.about, rt.field), shares.part(equation.about)
             statements.append(Statement(values, sharings, equation.form, spread))
     proofs = iter(prove(rt, peers, statements))
     return tuple(next(proofs) if equation.about else None for equation in equations)

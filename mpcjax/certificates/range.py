@@ -22,8 +22,8 @@ class Range(Certificate):
 
     A peer that clips itself clips to limit - 2^-f. With fewer fractional bits than `width` has room for, fewer bits are
     dealt, and the interval stays. The peer deals the bits of x_k + 2^(w-1); they are bits, and they add up to the message.
-    Error at most 2 p^-repetitions per peer. Cost: w <= width further values dealt per coordinate, one inner product of
-    that length. Revealed: accepted or not.
+    Error below 2**-SECURITY_BITS per peer. Cost: w <= width further values dealt per coordinate, one quadratic form of
+    these, which the peer proves. Revealed: accepted or not.
     """
 
     limit: float

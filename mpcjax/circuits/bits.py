@@ -51,13 +51,14 @@ def solved_bits(rt: Runtime, shape: tuple[int, ...]) -> Mask:
 
     e random bits spell a number in [0, 2^e); only the pattern of e ones, which is p, must not occur. It has probability
     2^-e, so that r = sum 2^i b_i mod p is at a statistical distance of 2^-e from uniform, N masks together at N 2^-e.
-    Up to N = 2^21 in a call for e = 61 that is at most 2^-40, and nothing is done: no product, no round. Otherwise (for
-    e = 31 already at N = 1) `_without_p` rejects the pattern, and every mask is exactly uniform.
+    Up to N = 2^21 in a call (in all steps of a repeated one) for e = 61 that is at most 2^-40, and nothing is done: no
+    product, no round. Otherwise (for e = 31 already at N = 1) `_without_p` rejects the pattern, and every mask is exactly
+    uniform.
 
     Cost: e bits a mask. Revealed: nothing. Source: Damgard et al. 2006 (solved bits).
     """
     field, count = rt.field, math.prod(shape)
-    if count << SECURITY_BITS <= 1 << field.exponent:
+    if count * rt.steps << SECURITY_BITS <= 1 << field.exponent:
         bits = rt.take("bit", (*shape, field.exponent))
     else:
         bits = _without_p(rt, count)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,19 @@ class Fabric(abc.ABC):
         self.ledger.add(label, "exchange", 1, self._row_bytes(x) * (self.parties - 1) / self.parties)
         return self._received(self._exchange(self._tampered("exchange", label, x), label))
 
+    def exchange_rest(self, x: Any, label: str, known: np.ndarray, expand: Callable[[], Any]) -> Any:
+        """`exchange` of what receivers do not already know: where `known [sender, receiver]`, nothing is sent.
+
+        There the receiver takes `expand()`, `[rows, sender, ...]`, what it makes of keys it was sent before; from an
+        honest sender it is the same as its `x`. Every sender has the same number of receivers who know.
+        """
+        self._require(x.ndim >= 2 and x.shape[1] == self.parties, label, x.shape)
+        receivers = self.parties - 1 - int(known[0].sum())
+        if receivers:
+            self.ledger.add(label, "exchange", 1, self._row_bytes(x) * receivers / self.parties)
+            x = self._tampered("exchange", label, x)
+        return self._received(self._exchange_rest(x, label, known, expand))
+
     def broadcast(self, x: Any, label: str) -> Any:
         """Everybody tells everybody the same: `[rows, ...]` to `[sender, ...]`, public.
 
@@ -64,13 +78,15 @@ class Fabric(abc.ABC):
         self.ledger.add(label, "broadcast", 2, (self._row_bytes(x) + DIGEST) * (self.parties - 1))
         return self._received(self._broadcast(self._tampered("broadcast", label, x), label))
 
-    def from_peers(self, x: Any, label: str) -> Any:
+    def from_peers(self, x: Any, label: str, known: int = 0) -> Any:
         """What every peer deals to every member, `[member, peer, ...]`, reduced to the rows held here. One round.
 
+        To the first `known` members nothing is sent: they expand it from keys that the peer has sent them before.
         Messages of a dealing are signed by the dealer, so that a member can later show what it was sent (`evidence`).
         """
         self._require(x.ndim >= 2 and x.shape[0] == self.parties, label, x.shape)
-        self.ledger.add(label, "peers", 1, 0.0, x.size * x.dtype.itemsize / x.shape[1])
+        uploaded = x.size * x.dtype.itemsize / x.shape[1] * (self.parties - known) / self.parties
+        self.ledger.add(label, "peers", 1, 0.0, uploaded)
         x = x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, "peers", self.rows), x)
         return self._received(x[self.rows] if len(self.rows) < self.parties else x)
 
@@ -82,6 +98,16 @@ class Fabric(abc.ABC):
         not in the ledger: an honest run never sends it.
         """
         return self._received(self._broadcast(x, label))
+
+    @contextmanager
+    def repeated(self, phase: str) -> Iterator[None]:
+        """What was sent in `phase` is computed once more instead of being kept: as it was then, and not booked again."""
+        ledger, self.ledger = self.ledger, Ledger()
+        try:
+            with self.ledger.in_phase(phase):
+                yield
+        finally:
+            self.ledger = ledger
 
     def _received(self, x: Any) -> Any:
         """Field code takes words below p for granted, and reads others differently in every operation: no sender may
@@ -103,6 +129,9 @@ class Fabric(abc.ABC):
 
     @abc.abstractmethod
     def _exchange(self, x: Any, label: str) -> Any: ...
+
+    @abc.abstractmethod
+    def _exchange_rest(self, x: Any, label: str, known: np.ndarray, expand: Callable[[], Any]) -> Any: ...
 
     @abc.abstractmethod
     def _broadcast(self, x: Any, label: str) -> Any: ...

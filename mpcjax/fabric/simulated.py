@@ -6,6 +6,7 @@ process. One thing cannot be expressed here: telling two receivers different thi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -28,6 +29,13 @@ class Simulated(Fabric):
 
     def _exchange(self, x: Any, label: str) -> Any:
         return jnp.swapaxes(x, 0, 1)
+
+    def _exchange_rest(self, x: Any, label: str, known: np.ndarray, expand: Callable[[], Any]) -> Any:
+        """Without an adversary the sender's own expansions are the receiver's, and are made once."""
+        received = self._exchange(x, label)
+        if self.tamper is None:
+            return received
+        return jnp.where(known.T.reshape(*known.shape, *(1,) * (x.ndim - 2)), expand(), received)
 
     def _broadcast(self, x: Any, label: str) -> Any:
         return x

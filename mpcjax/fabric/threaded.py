@@ -52,6 +52,17 @@ class Threaded(Fabric):
         rows = self.hub.swap(self.party, np.asarray(x[0]))
         return jnp.stack([jnp.asarray(row[self.party]) for row in rows])[None]
 
+    def _exchange_rest(self, x: Any, label: str, known: np.ndarray, expand: Callable[[], Any]) -> Any:
+        own, expanded = np.asarray(x[0]), expand()[0]
+        if not np.delete(~known[self.party], self.party).any():  # nobody sends anything
+            parts = [expanded[sender] if sender != self.party else own[sender] for sender in range(self.parties)]
+            return jnp.stack(parts)[None]
+        sent = self.hub.swap(self.party, [None if known[self.party, j] else own[j] for j in range(self.parties)])
+        received = (row[self.party] for row in sent)
+        return jnp.stack([e if row is None else jnp.asarray(row) for e, row in zip(expanded, received, strict=True)])[
+            None
+        ]
+
     def _broadcast(self, x: Any, label: str) -> Any:
         copies = np.broadcast_to(np.asarray(x), (self.parties, *x.shape[1:]))[None]
         if self.tamper is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from mpcjax.fields import _sums, _words
 from mpcjax.fields.mersenne import Array, Field, Operand
 
+_HORNER = 8  # pieces up to which a fold is one loop over them; more of them are many operations to compile
 _ONCE = 1 << 16  # elements from which computing something twice costs more than a branch
 
 
@@ -119,6 +120,10 @@ def _weighted_squares(field: Field, x: jax.Array, w: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 3), inline=True)
 def _fold_pieces(field: Field, x: jax.Array, v: jax.Array, count: int) -> jax.Array:
+    if count > _HORNER:
+        size = -(-x.shape[-1] // count)
+        padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, count * size - x.shape[-1])])
+        return field.combine(powers(field, v, count), padded.reshape(*x.shape[:-1], count, size), axis=-2)
     result, *others = reversed(_pieces(x, count))
     for piece in others:
         result = field.add(field.mul(result, v), piece)

@@ -6,7 +6,11 @@ dealt sharings, masked by one that is thrown away, is opened: it has degree t (a
 sharing agree. At m = 2t + 1 a sharing of degree 2t has no redundancy: a wrong one is then the same thing as an error at
 its opening, which the verification of products catches.
 
-Cost per double sharing and party: 2 (m - 1) / (m - t) elements; per random sharing half of it. 3 rounds and a coin.
+Of a dealer's shares of degree t those of t other parties, and of degree 2t those of 2t others, are expanded by these
+parties from keys that the dealer sent them: at m = 2t + 1 nothing else of degree 2t is sent.
+
+Cost per random sharing and party: (m - t - 1) / (m - t) elements; per double sharing (m - 2t - 1) / (m - t) more. 3 or 4
+rounds and a coin.
 Revealed: nothing. Guarantee: each wrong dealing passes with probability at most 2**-SECURITY_BITS.
 """
 
@@ -14,13 +18,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.fields import kernels, linalg
 from mpcjax.offline.demand import Stock
 from mpcjax.prg import Stream
 from mpcjax.protocols.coin import first_coin
 from mpcjax.runtime import Runtime
+from mpcjax.sharing import expanding, share_to_others
 
 
 def make_sharings(rt: Runtime, random: int, double: int) -> Stock:
@@ -38,16 +45,37 @@ def make_sharings(rt: Runtime, random: int, double: int) -> Stock:
 
 def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
     """Every party deals random values: `[rows, dealer, pairs + singles]` of degree t, the first `pairs` of degree 2t too."""
-    t, count = rt.scheme.threshold, pairs + singles
-    own = rt.stream.uniform(rt.fresh("deal"), rt.field, ((t + 1) * count + 2 * t * pairs,))  # one keystream for all
-    values, low, high = jnp.split(own, [count, (t + 1) * count], axis=1)
-    return _deal(rt, values, low, t, "degree t"), _deal(rt, values[:, :pairs], high, 2 * t, "degree 2t")
+    t, rows = rt.scheme.threshold, len(rt.fabric.rows)
+    values = rt.stream.uniform(rt.fresh("values"), rt.field, (pairs + singles,))
+    sent = rt.stream.words(rt.fresh("keys"), 16 * t).reshape(rows, 2 * t, 8)
+    received = _exchanged(rt, sent) if t else sent
+    low = _deal(rt, values, sent[:, :t], received, "degree t")
+    return low, _deal(rt, values[:, :pairs], sent, received, "degree 2t")
 
 
-def _deal(rt: Runtime, values: Any, noise: Any, degree: int, label: str) -> Any:
-    """Every party deals `values [rows, count]` with `noise [rows, degree * count]`: `[rows, dealer, count]`."""
-    shares = rt.scheme.share(values, jnp.moveaxis(noise.reshape(noise.shape[0], degree, values.shape[1]), 1, 0))
-    return rt.fabric.exchange(jnp.moveaxis(shares, 0, 1), rt.fresh(f"deal {label}"))
+def _exchanged(rt: Runtime, keys: Any) -> Any:
+    """Every party sends `keys [rows, 2t, 8]` to the first 2t others: `[rows, dealer, 8]`, zeros from the rest."""
+    slots = np.cumsum(expanding(rt.scheme.parties, keys.shape[1]), axis=1)[rt.fabric.rows]  # 1, 2, ... at who gets one
+    gets = expanding(rt.scheme.parties, keys.shape[1])[rt.fabric.rows]
+    placed = jnp.take_along_axis(keys, np.maximum(slots - 1, 0)[..., None], axis=1)
+    words = jnp.where(gets[..., None], placed, np.uint32(0))
+    as_bytes = jax.lax.bitcast_convert_type(words, np.uint8)  # no field elements: nothing may reduce them
+    received = rt.fabric.exchange(as_bytes.reshape(*words.shape[:2], 32), rt.fresh("keys"))
+    return jax.lax.bitcast_convert_type(received.reshape(*words.shape, 4), np.uint32)
+
+
+def _deal(rt: Runtime, values: Any, keys: Any, received: Any, label: str) -> Any:
+    """Every party deals `values [rows, count]` with a degree of as many as `keys [rows, degree, 8]`: `[rows, dealer, count]`."""
+    m, (rows, degree), count = rt.scheme.parties, keys.shape[:2], values.shape[1]
+
+    def expanded(keys: Any) -> Any:
+        return Stream(keys.reshape(-1, 8)).uniform(label, rt.field, (count,)).reshape(rows, keys.shape[1], count)
+
+    shares = share_to_others(rt.field, m, rt.fabric.rows, values, expanded(keys))
+    if not degree:
+        return rt.fabric.exchange(shares, rt.fresh(f"deal {label}"))
+    known = expanding(m, degree)
+    return rt.fabric.exchange_rest(shares, rt.fresh(f"deal {label}"), known, lambda: expanded(received))
 
 
 def _extract(rt: Runtime, dealt: Any) -> Any:

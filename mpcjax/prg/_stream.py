@@ -106,6 +106,10 @@ class Stream:
         nonce = _nonce("at", self._take("at", label))
         return Stream(_row_keys(self._keys, nonce, jnp.asarray(index).astype(jnp.uint32).reshape(1)))
 
+    def shared(self, label: str, count: int) -> Stream:
+        """Keys that every row has in common with `count` others each, to be sent to them: of row r in rows r `count` and on."""
+        return Stream(self.words(label, 8 * count).reshape(-1, 8))
+
     def key(self):
         """The key of a one-row stream as a seed, `[8]` uint32, for a program of its own: takes the whole stream.
 

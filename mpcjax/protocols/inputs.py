@@ -7,11 +7,12 @@ opening is inconsistent, the accused members show what they were sent, and eithe
 whose statement differs are proven corrupt.
 
 Guarantee (t < m/2): what is accepted lies on polynomials of degree t at the honest members, except with probability
-p^-repetitions <= 2**-SECURITY_BITS per peer. Revealed: whether each peer dealt properly.
+2**-SECURITY_BITS per peer. Revealed: whether each peer dealt properly.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -23,27 +24,48 @@ from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import deal_rows
 
+KEY_BYTES = 32  # of a key of the PRG
 
-def deal(rt: Runtime, values: Any, peers: Stream, label: str, scratch: Any = None) -> Any:
-    """Peers (rows of `peers`) share `values [n, L]`: `[rows, n, L]`. One round, m L elements uploaded per peer.
+
+@dataclasses.dataclass(frozen=True)
+class Dealers:
+    """The peers' randomness: of each alone (`own`, a row a peer), and in common with each of the first t members."""
+
+    own: Stream
+    members: Stream
+
+
+def dealers(rt: Runtime, peers: Stream) -> Dealers:
+    """Peers (rows of `peers`) send a key to each of the first t members, who expand their shares from it later.
+
+    The keys go along with the first message.
+    """
+    known = rt.scheme.threshold
+    rt.fabric.ledger.add("member keys", "peers", 0, 0.0, KEY_BYTES * known)
+    return Dealers(peers, peers.shared("members", known))
+
+
+def deal(rt: Runtime, values: Any, peers: Dealers, label: str, scratch: Any = None) -> Any:
+    """Peers share `values [n, L]`: `[rows, n, L]`. One round, (m - t) L elements uploaded per peer.
 
     `values` are field elements or signed integers (int32, int64), which are taken mod p. `scratch`: see `deal_rows`.
     """
     scheme = rt.scheme
-    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.claim(label), scratch=scratch)
-    return rt.fabric.from_peers(shares, label)
+    shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.members.claim(label), scratch=scratch)
+    return rt.fabric.from_peers(shares, label, known=scheme.threshold)
 
 
 def deal_with(rt: Runtime, values: Any, noise: Any, label: str) -> Any:
-    """The same for a few field elements `[n, L]`, with uniform `noise [n, t, L]` of the peers."""
-    return rt.fabric.from_peers(rt.scheme.share(values, jnp.moveaxis(noise, 1, 0)), label)
+    """The same for a few field elements `[n, L]`, with `noise [n t, L]` expanded by the members before."""
+    noise = noise.reshape(values.shape[0], rt.scheme.threshold, values.shape[1])
+    shares = rt.scheme.share(values, jnp.moveaxis(noise, 1, 0))
+    return rt.fabric.from_peers(shares, label, known=rt.scheme.threshold)
 
 
-def deal_masks(rt: Runtime, peers: Stream) -> Any:
+def deal_masks(rt: Runtime, peers: Dealers) -> Any:
     """One random sharing per peer and repetition of the dealing check: `[rows, n, R]`."""
     repeats = rt.repetitions(1 / rt.field.modulus)
-    own = peers.child("mask")
-    return deal(rt, own.uniform("value", rt.field, (repeats,)), own, "mask")
+    return deal(rt, peers.own.uniform("mask", rt.field, (repeats,)), peers, "mask")
 
 
 def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -> Any:

@@ -27,8 +27,8 @@ import jax.numpy as jnp
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols.coin import challenge
-from mpcjax.protocols.folding import FEW, by_power, in_pieces, pieces, product_table
-from mpcjax.protocols.inputs import deal_with
+from mpcjax.protocols.folding import FEW, MANY, by_power, in_pieces, pieces, product_table
+from mpcjax.protocols.inputs import Dealers, deal_with
 from mpcjax.protocols.multiply import weighted_squares
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
@@ -115,7 +115,7 @@ def _factors(scheme: Shamir, public: Stream, label: str, sizes: tuple[int, ...])
     return tuple(drawn[start : start + size] for start, size in zip(starts, sizes, strict=True))
 
 
-def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof | None]:
+def prove(rt: Runtime, peers: Dealers, statements: list[Statement]) -> list[Proof | None]:
     """All peers prove all statements, level by level side by side; None for those the committee computes itself.
 
     Cost: 3 rounds a level; 3 c - 3 values dealt per peer, statement and level; locally, of a peer, 2.5 products per
@@ -123,7 +123,7 @@ def prove(rt: Runtime, peers: Stream, statements: list[Statement]) -> list[Proof
     """
     field, own = rt.field, [_Own.of(rt, statement) for statement in statements]
     width = sum(3 * count - 3 for one in own for count in one.sizes)
-    noise: Any = peers.uniform("proof", field, (rt.scheme.threshold, width)) if width else None
+    noise: Any = peers.members.uniform("proof", field, (width,)) if width else None
     for level in range(max((len(one.sizes) for one in own), default=0)):
         active = [one for one in own if level < len(one.sizes)]
         terms = jnp.concatenate([one.terms(field) for one in active], axis=-1)
@@ -207,7 +207,7 @@ def _shifted(field: Field, values: Any, shift: Any) -> Any:
 def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:
     """For `x [n, N]` in c pieces, `weights [ceil(N / c)]` (None: ones): Q(x_0), ..., Q(x_{c-1}), and what the coefficients
     of v, ..., v^(2c-3) of Q(sum_i v^i x_i) hold besides them: `[n, 3 c - 3]`."""
-    if count == 4:
+    if count == 4 and x.shape[-1] > MANY:  # ten products for sixteen, but more to compile
         return kernels.square_terms(field, x, weights)
     right = in_pieces(x, count)
     table = product_table(field, right if weights is None else field.mul(right, weights), right)

@@ -46,7 +46,8 @@ def repeat(rt: Runtime, body: Body, carry: Any, tables: Any) -> Any:
     start = (carry, rt.verified, rt.accused)
 
     def step(state: Any, given: Any, k: int | None = None) -> tuple[Any, Any]:
-        return _step(rt, body, _prefix(name, k), learned.verifies, state, given)
+        inner = _Inner(rt.scheme, rt.fabric, _Given(given[1]), _prefix(name, k), rt.steps * count)
+        return _step(inner, body, learned.verifies, state, given[0])
 
     if rt.fabric.traceable:
         with _set_aside(rt.fabric):
@@ -97,10 +98,10 @@ class _NoStream:
 class _Inner(Runtime):
     """The runtime of one step; its messages are labelled `prefix`."""
 
-    def __init__(self, scheme: Shamir, fabric: Fabric, material: Material, prefix: str):
+    def __init__(self, scheme: Shamir, fabric: Fabric, material: Material, prefix: str, steps: int):
         no_stream: Any = _NoStream()
         super().__init__(scheme, fabric, no_stream, material)
-        self.prefix = prefix
+        self.prefix, self.steps = prefix, steps
 
     def fresh(self, label: str) -> str:
         return self.prefix + super().fresh(label)
@@ -117,7 +118,7 @@ def _learn(rt: Runtime, name: str, body: Body, carry: Any, tables: Any) -> _Lear
     """One step, abstractly, with all parties in one process."""
     scheme, fabric, notes = rt.scheme, Simulated(rt.scheme.parties), _Notes(rt.scheme)
     fabric.ledger.phase = rt.fabric.ledger.phase
-    inner = _Inner(scheme, fabric, notes, _prefix(name, None))
+    inner = _Inner(scheme, fabric, notes, _prefix(name, None), rt.steps * jax.tree.leaves(tables)[0].shape[0])
 
     def abstract(carry: Any, table: Any) -> Any:
         carry = body(inner, carry, table)
@@ -143,9 +144,8 @@ def _taken(rt: Runtime, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(jnp.moveaxis(part, 1, 0) for part in rt.material.take(kind, shape))
 
 
-def _step(rt: Runtime, body: Body, prefix: str, verifies: bool, state: Any, given: Any) -> tuple[Any, Any]:
-    (carry, ok, accused), (table, taken) = state, given
-    inner = _Inner(rt.scheme, rt.fabric, _Given(taken), prefix)
+def _step(inner: _Inner, body: Body, verifies: bool, state: Any, table: Any) -> tuple[Any, Any]:
+    carry, ok, accused = state
     inner.verdicts, inner.accused = [("before", ok)], accused
     carry = body(inner, carry, table)
     if verifies:

@@ -19,12 +19,13 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from mpcjax.errors import OrderError
 from mpcjax.fields import kernels
 from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
-from mpcjax.runtime import Claim, Combination, Dots, Gram, Runtime
+from mpcjax.runtime import Claim, Combination, Dots, Gram, Projected, Runtime
 
 
 def verify(rt: Runtime) -> None:
@@ -49,11 +50,16 @@ def _verify_zeros(rt: Runtime) -> None:
 
 def _verify_products(rt: Runtime, products: list[Any]) -> None:
     claims = _merged(products)
-    repeats = rt.repetitions(_error(rt, sum(_length(claim) for claim in claims)))
+    repeats = tries(rt, claims)
     x, y, z = _batched(rt, claims, repeats)
     while x.shape[-1] > 1:
         x, y, z = _fold(rt, x, y, z)
     _open_last(rt, x[..., 0], y[..., 0], z)
+
+
+def tries(rt: Runtime, claims: list[Any]) -> int:
+    """How many tries `verify` makes of these claims together. Of a `Projected` only `w` is read."""
+    return rt.repetitions(_error(rt, sum(_length(claim) for claim in claims)))
 
 
 def _merged(claims: list[Any]) -> list[Any]:
@@ -74,7 +80,7 @@ def _error(rt: Runtime, length: int) -> float:
 
     The coefficient of a claim is one challenge of degree 1, the vectors u and w of a Gram matrix are two: a matrix E of
     errors that is not zero leaves u E = 0 with probability at most 1 / p, and then u E w = r for any r, such as what the
-    errors of other claims add, with probability 1 / p.
+    errors of other claims add, with probability 1 / p. Likewise the direction and the coefficient of a `Projected`.
     A quadratic that is not zero at 0 has at most two other roots, and the mask's challenge is 1 with probability 2 / p.
     """
     p = rt.field.modulus
@@ -88,7 +94,9 @@ def _error(rt: Runtime, length: int) -> float:
 def _length(claim: Claim) -> int:
     if isinstance(claim, Gram):
         return claim.x.shape[2]
-    return claim.w.shape[1] if isinstance(claim, Combination) else claim.x.shape[1] * claim.x.shape[2]
+    if isinstance(claim, (Combination, Projected)):
+        return claim.w.shape[1]
+    return claim.x.shape[1] * claim.x.shape[2]
 
 
 def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, Any]:
@@ -96,7 +104,7 @@ def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, An
 
     The public coefficients are drawn when all z are fixed: one for every z, but n for u and n for w of a Gram matrix.
     """
-    counts = [claim.z.shape[1] * (2 if isinstance(claim, Gram) else 1) for claim in claims]
+    counts = [_coefficients(claim) for claim in claims]
     weights = coin(rt).uniform("claims", rt.field, (repeats, sum(counts)))[0]
     parts, start = [], 0
     for claim, count in zip(claims, counts, strict=True):
@@ -108,6 +116,12 @@ def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, An
     return x, y, z
 
 
+def _coefficients(claim: Claim) -> int:
+    if isinstance(claim, Projected):
+        return 1  # a try has one z of it
+    return claim.z.shape[1] * (2 if isinstance(claim, Gram) else 1)
+
+
 def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
     """One claim with the public coefficients `weights [R, J]` of its J parts."""
     field, rows, repeats = rt.field, claim.z.shape[0], weights.shape[0]
@@ -117,6 +131,10 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
         x = kernels.inner(field, claim.x[:, None], weights[None, :, None])
         y = jnp.broadcast_to(claim.w[:, None], x.shape)
         return x, y, kernels.inner(field, claim.z[:, None], weights[None])
+    if isinstance(claim, Projected):
+        if claim.y.shape[1] != repeats:
+            raise OrderError(f"{claim.y.shape[1]} directions were drawn for {repeats} tries: claims were added since")
+        return field.mul(claim.w[:, None], weights[None]), claim.y, field.mul(claim.z, weights[None, :, 0])
     left = claim.x if isinstance(claim, Dots) else field.mul(claim.x, claim.weights)
     right = claim.y if isinstance(claim, Dots) else claim.x
     x = field.mul(weights[None, :, :, None], left[:, None])

@@ -47,6 +47,9 @@ class Rule(abc.ABC):
     `needs`, arguments of `mpcjax.aggregate` without which the rule cannot run; `takes`, those it uses if they are given;
     `additive`: `combine` of all peers is the sum of `combine` of groups of them, exactly (linear, without `rescale`), so
     that peers may be handled group by group; `local` and `combine` then see the `weights` and `accepted` of a group.
+
+    Instead of `combine` a rule may give `score` and `weigh`: the messages' sum by secret weights that follow from a score
+    of each. Such a rule is `weighted`, and peers may be handled group by group as well.
     """
 
     name: str = ""
@@ -64,12 +67,30 @@ class Rule(abc.ABC):
     def certificate(self, peers: int) -> Certificate:
         """What is checked about every message."""
 
-    @abc.abstractmethod
+    @property
+    def weighted(self) -> bool:
+        """Whether it is given by `score` and `weigh`."""
+        mine = type(self)
+        return mine.score is not Rule.score and mine.weigh is not Rule.weigh and mine.combine is Rule.combine
+
+    def score(self, messages: Any, public: Public) -> Any:
+        """A number for each of `messages [n, d]`, `[n]`, which depends on no other message; of all peers or of a group."""
+        raise self._incomplete()
+
+    def weigh(self, scores: Any, public: Public) -> Any:
+        """The weights `[n]` of all messages in the sum, from all `scores [n]`."""
+        raise self._incomplete()
+
+    def _incomplete(self) -> Exception:
+        return NotImplementedError(f"rule {self.name!r}: give it combine, or score and weigh")
+
     def combine(self, messages: Any, public: Public) -> Any:
         """`messages [n, d]`, secret or plain, to `[d]`. Written with operators and `mpcjax.secret` functions.
 
         Rows of peers that are not accepted are zero. A poisoned message that passes the certificate is a message.
+        By default their sum with the weights of `score` and `weigh`.
         """
+        return self.weigh(self.score(messages, public), public) @ messages
 
     def finish(self, combined: Any, public: Public) -> Any:
         """What everybody computes from the opened `combined [d]`; the identity by default."""

@@ -24,7 +24,7 @@ class FLTrust(Rule):
     Error against float64: trust scores and their proportions are rounded to 2^-20, messages to 2^-f: for n peers at most
     |g0| (2^-f + n 2^-20 / sum_i TS_i) per coordinate, typically 10^-5 |g0|. Weights are not used.
     Cost: one inner product per coordinate, two and one comparison per peer, one reciprocal.
-    Revealed: the output; trust scores stay secret.
+    Weighted: large rounds run in groups of peers. Revealed: the output; trust scores stay secret.
     Reference: Cao, Fang, Liu, Gong 2021, "FLTrust: Byzantine-robust federated learning via trust bootstrapping".
     """
 
@@ -39,12 +39,14 @@ class FLTrust(Rule):
     def certificate(self, peers: int) -> Certificate:
         return Norm(1.0, peers)
 
-    def combine(self, messages: Any, public: Public) -> Any:
+    def score(self, messages: Any, public: Public) -> Any:
         # what the certificate lets through is longer than 1 where few fractional bits are left
         longest = messages.bound / 2.0**messages.scale if isinstance(messages, Secret) else 1.0
-        cosine = project(messages, unit(public.reference), bits=DIRECTION_BITS, bound=1.01 * max(longest, 1.0))
-        trust = rescale(mask(relu(cosine), public.accepted), TRUST_BITS)
-        return proportions(trust, TRUST_BITS) @ messages
+        return project(messages, unit(public.reference), bits=DIRECTION_BITS, bound=1.01 * max(longest, 1.0))
+
+    def weigh(self, scores: Any, public: Public) -> Any:
+        trust = rescale(mask(relu(scores), public.accepted), TRUST_BITS)
+        return proportions(trust, TRUST_BITS)
 
     def finish(self, combined: Any, public: Public) -> Any:
         return norm(public.reference) * combined

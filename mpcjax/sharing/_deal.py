@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.fields import Field
+from mpcjax.fields import Field, kernels, linalg
 from mpcjax.prg import field_elements, lane_map, unhoisted
 
 SMALL = 1 << 18  # elements up to which all peers are dealt at once
@@ -19,23 +20,23 @@ CHUNK = 1 << 14
 def deal_rows(
     field: Field, parties: int, threshold: int, secrets: Any, keys: Any, nonces: Any, scratch: Any = None
 ) -> Any:
-    """Shamir shares `[m, n, L]` of `secrets [n, L]` (field elements or signed integers), peer i under `keys[i]`.
+    """Shamir shares `[m, n, L]` of `secrets [n, L]` (field elements or signed integers), written over `scratch`, an array
+    like the result, if it is given and there are many.
 
-    Written over `scratch`, an array like the result, if it is given and there are many.
-
-    The randomness is `threshold` elements per secret, taken as forward differences at 0 (in bijection with the
-    polynomial's coefficients): m t additions and t expanded elements per secret, m written.
+    The shares of the first `threshold` members are random: `keys [n threshold, 8]` are those that each peer has in common
+    with each of these members, who expand them for themselves. Per secret t expanded elements, m t additions, m written.
     """
     n, length = secrets.shape
     if n * length <= SMALL:
-        noise = field_elements(keys, nonces, field, (threshold, length))
-        return jnp.stack(forward_differences(field, parties, _elements(field, secrets), jnp.moveaxis(noise, 1, 0)))
+        noise = field_elements(keys, nonces, field, (length,)).reshape(n, threshold, length)
+        return jnp.stack(shares_from(field, parties, _elements(field, secrets), jnp.moveaxis(noise, 1, 0)))
+    keys = keys.reshape(n, threshold, 8)
 
     def one_peer(i: Any, out: Any) -> Any:
-        noise = field_elements(keys[i], nonces, field, (threshold, length))
+        noise = field_elements(keys[i], nonces, field, (length,))
         if parties * threshold >= MANY and length >= CHUNK:
             return _deal_in_chunks(field, parties, _elements(field, secrets[i]), noise, out, i)
-        for j, share in enumerate(forward_differences(field, parties, _elements(field, secrets[i]), noise)):
+        for j, share in enumerate(shares_from(field, parties, _elements(field, secrets[i]), noise)):
             out = jax.lax.dynamic_update_slice(out, share[None, None], (j, i, 0))
         return out
 
@@ -51,7 +52,7 @@ def _deal_in_chunks(field: Field, parties: int, secret: Any, noise: Any, out: An
     length = secret.shape[0]
 
     def shares_of(_: Any, at_secret: Any) -> list[Any]:
-        return forward_differences(field, parties, at_secret[0], at_secret[1:])
+        return shares_from(field, parties, at_secret[0], at_secret[1:])
 
     def one_chunk(step: Any, out: Any) -> Any:
         start = jnp.minimum(unhoisted(step) * CHUNK, length - CHUNK)
@@ -67,11 +68,54 @@ def _elements(field: Field, secrets: Any) -> Any:
     return field.from_signed(secrets) if jnp.issubdtype(secrets.dtype, jnp.signedinteger) else secrets
 
 
-def forward_differences(field: Field, parties: int, secret: Any, noise: Any) -> list[Any]:
-    """Values at 1 .. m of the polynomial with value `secret [...]` and forward differences `noise [t, ...]` at 0."""
-    differences, rows = [secret, *noise], []
-    for _ in range(parties):
-        for k in range(len(differences) - 1):
+def shares_from(field: Field, parties: int, secret: Any, noise: Any) -> list[Any]:
+    """Values at 1 .. m of the polynomial with value `secret [...]` at 0 and the values `noise [t, ...]` at 1 .. t."""
+    first = list(noise)
+    return first + continued(field, [secret, *first], parties - len(first))
+
+
+def continued(field: Field, values: list[Any], count: int) -> list[Any]:
+    """The next `count` values of the polynomial with these `values` at consecutive points, one more than its degree.
+
+    By backward differences: as many subtractions as there are pairs, then one addition per degree and value.
+    """
+    differences, row = [], values
+    while row:
+        differences.append(row[-1])
+        row = [field.sub(b, a) for a, b in itertools.pairwise(row)]
+    found = []
+    for _ in range(count):
+        for k in reversed(range(len(differences) - 1)):
             differences[k] = field.add(differences[k], differences[k + 1])
-        rows.append(differences[0])
-    return rows
+        found.append(differences[0])
+    return found
+
+
+def expanding(parties: int, degree: int) -> np.ndarray:
+    """Who expands its share from a key in common with the dealer, `[dealer, receiver] bool`: `degree` others each."""
+    receivers = np.arange(parties)
+    skipping = np.delete(np.tile(receivers, (parties, 1)), [j * parties + j for j in receivers]).reshape(parties, -1)
+    return np.stack([np.isin(receivers, others[:degree]) for others in skipping])
+
+
+def share_to_others(field: Field, parties: int, dealers: np.ndarray, secret: Any, noise: Any) -> Any:
+    """`secret [rows, L]` of the parties `dealers [rows]`, `noise [rows, degree, L]`: shares `[rows, m, L]`.
+
+    The noise is the shares of the first `degree` parties other than the dealer (`expanding`). One share is a linear
+    combination of these and the secret: the dealer's own, or the next. Cost: degree + 1 products, then additions.
+    """
+    degree = noise.shape[1]
+    if not degree:
+        return jnp.broadcast_to(secret[:, None], (secret.shape[0], parties, *secret.shape[1:]))
+    missing = np.minimum(dealers, degree) + 1  # the point among 1 .. degree + 1 that no noise belongs to
+    points = [[0, *(x for x in range(1, degree + 2) if x != gap)] for gap in missing]
+    weights = np.concatenate([linalg.lagrange(field, xs, [int(gap)]) for xs, gap in zip(points, missing, strict=True)])
+    own = kernels.combine(field, field.asarray(weights), jnp.concatenate([secret[:, None], noise], axis=1), axis=1)
+    gap = missing[:, None]
+
+    def at(x: int) -> Any:
+        before, after = noise[:, min(x, degree) - 1], noise[:, max(x - 2, 0)]
+        return jnp.where(gap > x, before, jnp.where(gap == x, own, after))
+
+    known = [at(x) for x in range(1, degree + 2)]
+    return jnp.stack(known + continued(field, known, parties - len(known)), axis=1)

@@ -8,7 +8,7 @@ A secret is the value at 0 of a random polynomial of degree at most `threshold`;
 from __future__ import annotations
 
 import dataclasses
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import Field, linalg
-from mpcjax.sharing._deal import forward_differences
+from mpcjax.sharing._deal import shares_from
 from mpcjax.sharing.reed_solomon import error_positions, first_good, weights_at_zero
 
 
@@ -50,10 +50,10 @@ class Shamir:
     def share(self, secret: Any, randomness: Any) -> Any:
         """`secret [...]`, uniform `randomness [degree, ...]` to shares `[parties, ...]` of that degree.
 
-        The randomness is taken as forward differences at 0, in bijection with the coefficients as long as
-        degree < p; each share then costs `degree` additions and no multiplication.
+        The randomness is the shares of the first `degree` parties, in bijection with the coefficients; each other share
+        then costs `degree` additions and no multiplication.
         """
-        return jnp.stack(forward_differences(self.field, self.parties, secret, randomness))
+        return jnp.stack(shares_from(self.field, self.parties, secret, randomness))
 
     def reconstruct(self, shares: Any, degree: int | None = None) -> Any:
         """Value at 0 of the polynomial through the first `degree + 1` of `shares [parties, ...]`, unchecked."""
@@ -88,15 +88,28 @@ class Shamir:
         Right whenever at most (parties - threshold - 1) // 2 shares are wrong; `ok` is false when no codeword is near,
         or more than `threshold` parties are wrong in all.
         """
-        points = np.asarray(self.points)
-        bad, ok = jax.vmap(lambda word: error_positions(self.field, points, word, self.threshold), in_axes=1)(words)
-        bad = jnp.any(bad, axis=0)
-        return bad, jnp.all(ok) & (jnp.sum(bad) <= self.threshold)
+        return _located(self, words)
 
     def reconstruct_without(self, bad: Any, shares: Any) -> Any:
         """Value at 0 from the first `threshold + 1` rows of `shares [parties, ...]` that are not `bad [parties]`."""
-        chosen = first_good(bad, self.threshold + 1)
-        points = jnp.asarray(self.points, self.field.dtype)[chosen]
-        weights = weights_at_zero(self.field, points)
-        weights = weights.reshape(weights.shape + (1,) * (shares.ndim - 1))
-        return self.field.sum(self.field.mul(weights, shares[chosen]), axis=0)
+        return _without(self, bad, shares)
+
+
+# A round decodes dozens of words of the same shape: traced once each, these are compiled many times but not traced again.
+
+
+@partial(jax.jit, static_argnums=0)
+def _located(scheme: Shamir, words: Any) -> tuple[Any, Any]:
+    points = np.asarray(scheme.points)
+    bad, ok = jax.vmap(lambda word: error_positions(scheme.field, points, word, scheme.threshold), in_axes=1)(words)
+    bad = jnp.any(bad, axis=0)
+    return bad, jnp.all(ok) & (jnp.sum(bad) <= scheme.threshold)
+
+
+@partial(jax.jit, static_argnums=0)
+def _without(scheme: Shamir, bad: Any, shares: Any) -> Any:
+    chosen = first_good(bad, scheme.threshold + 1)
+    points = jnp.asarray(scheme.points, scheme.field.dtype)[chosen]
+    weights = weights_at_zero(scheme.field, points)
+    weights = weights.reshape(weights.shape + (1,) * (shares.ndim - 1))
+    return scheme.field.sum(scheme.field.mul(weights, shares[chosen]), axis=0)

@@ -19,6 +19,7 @@ import numpy as np
 
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
+from mpcjax.protocols import dealers
 from mpcjax.runtime import Material, Runtime
 from mpcjax.sharing import Shamir
 
@@ -55,6 +56,9 @@ class TapeStream:
     def child(self, label: str, *indices: int) -> TapeStream:
         return self
 
+    def shared(self, label: str, count: int) -> TapeStream:
+        return TapeStream(self.tape, self.rows * count, self.witness)
+
     def claim(self, label: str, *indices: int) -> tuple[TapeStream, None]:
         return self, None
 
@@ -86,8 +90,8 @@ class Watched(Simulated):
     def _broadcast(self, x: Any, label: str) -> Any:
         return self.everybody(super()._broadcast(x, label))
 
-    def from_peers(self, x: Any, label: str) -> Any:
-        return self.each(super().from_peers(x, label))
+    def from_peers(self, x: Any, label: str, known: int = 0) -> Any:
+        return self.each(super().from_peers(x, label, known))
 
     def evidence(self, x: Any, label: str) -> Any:
         """Never sent in an honest run."""
@@ -130,7 +134,7 @@ class Scene:
         return TapeStream(self.tape, 1, self.fabric)
 
     def peers(self, count: int) -> Any:
-        return TapeStream(self.tape, count)
+        return dealers(self.rt, TapeStream(self.tape, count))  # type: ignore[arg-type]
 
     def view(self) -> tuple[Any, Any]:
         field, m = self.rt.field, self.rt.scheme.parties

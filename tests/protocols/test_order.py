@@ -70,8 +70,8 @@ def test_an_output_after_a_failed_check_is_zeros() -> None:
 
 def test_randomness_has_each_name_once() -> None:
     stream = Stream.from_seed(SEED).per_row("party", range(3))
-    peers = Stream.from_seed(SEED).per_row("peer", range(2))
     rt = Runtime(SCHEME, Simulated(3), stream, None)  # type: ignore[arg-type]
+    peers = protocols.dealers(rt, Stream.from_seed(SEED).per_row("peer", range(2)))
     values = np.zeros((2, 4), np.uint32)
     protocols.deal(rt, values, peers, "message")
     with pytest.raises(NonceReuse, match="message"):

@@ -189,13 +189,13 @@ def test_what_groups_found_is_joined():
     fine = session.Standing(yes, {"king": yes}, nobody)
     bad = session.Standing(no, {"king": no, "product": yes}, nobody.at[1].set(True))
     for order in itertools.permutations([fine, bad, fine]):
-        joined = functools.reduce(grouping._joined, order, start)
+        joined = functools.reduce(grouping.joined, order, start)
         assert not joined.ok and {name: bool(ok) for name, ok in joined.checks.items()} == {
             "king": False,
             "product": True,
         }
         assert joined.accused.tolist() == [False, True, False]
-    assert bool(functools.reduce(grouping._joined, [fine, fine], start).ok)
+    assert bool(functools.reduce(grouping.joined, [fine, fine], start).ok)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mpcjax import protocols
 from mpcjax.certificates import Certificate, Dealt, Norm, Range, Signs, prove_equations, tests, to_check
-from mpcjax.certificates.bits import powers
+from mpcjax.certificates.bits import powers, split
 from mpcjax.checks import verdict
 from mpcjax.fields import Field
 from mpcjax.runtime import Runtime
@@ -38,7 +38,8 @@ class Trial:
         """What the peers do: deal `message [n, d]` (any integers), and helpers and answers for `claimed [n, d]`.
 
         `repaired`: peers `[n]` that then make an equation hold by changing the lowest "bit" of their `helpers` or
-        `responses` to whatever it takes; `more`: `[n]`, added to that bit. `proof`: those that prove what holds of `claimed`.
+        `responses` to whatever it takes; `more`: `[n]`, added to that bit; `lift`: `[n]`, added
+        to a peer's first answer, whose bits are then those of the sum. `proof`: those that prove what holds of `claimed`.
         """
         message = np.asarray(message, object)
         claimed = message if claimed is None else claimed
@@ -47,6 +48,7 @@ class Trial:
             "message": self.field.from_int(message),
             "claimed": np.asarray(claimed).astype(np.int64),
             "more": self.field.from_int(repaired.get("more", [0] * PEERS)),
+            "lift": np.asarray(repaired.get("lift", [0] * PEERS), np.int64),
             **flags,
         }
 
@@ -55,7 +57,7 @@ class Trial:
         return self.given(sign)
 
     def __call__(self, rt: Runtime, key: Any, given: dict[str, Any]) -> Answer:
-        peers, certificate = peers_of(key), self.certificate
+        peers, certificate = protocols.dealers(rt, peers_of(key)), self.certificate
         message, claimed = jnp.asarray(given["message"]), jnp.asarray(given["claimed"])
         x = protocols.deal(rt, message, peers, "message")
         helpers = self._helpers(given, message, claimed)
@@ -100,6 +102,8 @@ class Trial:
         if not isinstance(certificate, Norm):
             return honest
         window = certificate.window(field)
+        numbers = field.dot(honest.reshape(PEERS, -1, window + 1), powers(field, window + 1)).astype(jnp.int64)
+        honest = split(field, numbers.at[:, 0].add(given["lift"]), window + 1).reshape(honest.shape)
         projected = field.dot(message[:, None, :], field.from_signed(agreed)[None])
         want = field.add(projected, field.asarray(1 << window))
         return _repaired(field, honest, want, window + 1, given["responses"], field.zeros((PEERS,)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.tamper import certify, grid
-from tests.tamper.attack import only
+from tests.tamper.attack import ALL, only
 from tests.tamper.case import Case, messages
 from tests.tamper.programs import case
 
@@ -73,7 +73,9 @@ def _disagreement(off: Any) -> bool:
 
 _TINY = "test_tiny.py::test_every_error_at_every_message"
 
-# The positions of dealings: 15 masks for the smallest field, then what is dealt to party 1 and handed out.
+# The positions of dealings: 15 masks for the smallest field, then what is handed out; party 1 of 3 expands its share from a
+# key, party 2 is sent it. The same error for party 0 itself and for party 3 of 4, while 1 and 2 expand theirs, is a proper
+# sharing of degree 2 of another value.
 GUARDS: dict[str, Guard] = {
     "echo": Guard(_disagreement, ("test_threads.py::test_equivocation_stops_all_honest_parties",)),
     "dealing": Guard(
@@ -81,8 +83,11 @@ GUARDS: dict[str, Guard] = {
         (_TINY, "test_dealing.py::test_bad_dealings_are_left_out"),
     ),
     "member": Guard(_liar_goes_free, ("test_dealing.py::test_a_member_that_lies_about_a_peer_is_named",)),
-    "double degree": Guard(_additive("sharings", label="deal degree t", position=35), (_TINY,)),
-    "double value": Guard(_additive("sharings", label="deal degree 2t", position=32), (_TINY,)),
+    "double degree": Guard(_additive("sharings", label="deal degree t", position=53), (_TINY,)),
+    "double value": Guard(
+        _additive("sharings", parties=4, label="deal degree 2t", position=ALL),
+        ("test_tiny.py::test_every_error_in_sharings_of_degree_2t_that_are_sent",),
+    ),
     "opening": Guard(_additive("openings", label="output small"), (_TINY,)),
     "decoding": Guard(
         _additive("openings", field=5, parties=5, label="output small", senders=(0, 1)),

@@ -161,7 +161,7 @@ def robust(rt: Runtime, key: Any, given: Any) -> Answer:
 
 def _dealt(rt: Runtime, key: Any, values: Any, bend: Any = None) -> tuple[Any, Any]:
     """Shares of every peer's `values`, zero for those that dealt badly, and which did not."""
-    peers = peers_of(key)
+    peers = protocols.dealers(rt, peers_of(key))
     shares, masks = protocols.deal(rt, values, peers, "message"), protocols.deal_masks(rt, peers)
     if bend is not None:
         shares = rt.field.add(shares, jnp.swapaxes(bend, 0, 1)[:, :, None])

@@ -26,8 +26,8 @@ def _told(trial: Trial, message: list[int], claimed: list[int] | None, liar: int
         name: [bool(lies.get(name)) and peer == liar for peer in range(PEERS)]
         for name in ("helpers", "responses", "proof")
     }
-    more = [lies.get("more", 0) if peer == liar else 0 for peer in range(PEERS)]
-    return trial.given(dealt, np.where(abs(said) < 1 << 62, said, 0), more=more, **repaired)
+    more, lift = ([lies.get(name, 0) if peer == liar else 0 for peer in range(PEERS)] for name in ("more", "lift"))
+    return trial.given(dealt, np.where(abs(said) < 1 << 62, said, 0), more=more, lift=lift, **repaired)
 
 
 def _accepted(program: Case, trial: Trial, cases: list[Any]) -> np.ndarray:
@@ -45,6 +45,7 @@ def _accepted(program: Case, trial: Trial, cases: list[Any]) -> np.ndarray:
 SIGN_LIES = [([bad, 1, -1, 1], None, {}) for bad in (0, 2, 3, 15)] + [
     ([1, 1, 1, 0], None, {}),
     ([2, 2, 2, 2], None, {}),
+    ([2, 0, 0, 0], None, {}),  # the squares add up as they should
     ([2, 1, -1, 1], [1, 1, -1, 1], {"proof": True}),  # proves what holds of another vector
 ]
 
@@ -54,6 +55,7 @@ RANGE_LIES = {
     "one above, spelled by bits that are none": ([BELOW, 0, 0, 0], None, {"helpers": True}),
     "huge": ([P // 2, 0, 0, 0], None, {"helpers": True}),
     "bits of another number": ([3, 0, 0, 0], [2, 0, 0, 0], {}),
+    "bits of two other numbers with the same sum": ([3, 2, 0, 0], [2, 3, 0, 0], {}),
     "a bit that is 2": ([6, 0, 0, 0], [4, 0, 0, 0], {"helpers": True}),
     "a bit that is -1": ([4, 0, 0, 0], [5, 0, 0, 0], {"helpers": True, "more": -1}),
 }
@@ -79,6 +81,7 @@ def _norm_lies() -> dict[str, Any]:
         "one unit above, slack of another vector": ([REACH, 1, 0, 0], [REACH, 0, 0, 0], {"responses": True}),
         "twice the norm": ([2 * REACH, 0, 0, 0], None, {"helpers": True}),
         "slack of another number": ([5, 0, 0, 0], None, {"more": 1}),
+        "one unit above, made up for by an answer": ([REACH, 1, 0, 0], None, {"lift": 1}),
         "projections of another vector of that norm": ([5, 5, 0, 0], [3, 4, 5, 0], {}),
         "projections of the negative": ([5, 1, 0, 0], [-5, -1, 0, 0], {}),
         "proof of another vector of that norm": ([REACH, 1, 0, 0], [REACH, 0, 0, 0], {"proof": True}),

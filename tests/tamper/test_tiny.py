@@ -31,6 +31,12 @@ def test_every_error_at_every_message(name: str) -> None:
     _none_wrong(program, grid.exhaustive(program, np.random.default_rng(1)), harmless=name != "gram")
 
 
+def test_every_error_in_sharings_of_degree_2t_that_are_sent() -> None:
+    """p = 7, four parties: among three, all is expanded from keys, and nothing of degree 2t is sent."""
+    program = case("sharings", 3, 4, 1)
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(5)))
+
+
 @pytest.mark.parametrize("name", ["offline", "online"])
 def test_every_error_of_two_corrupt_parties(name: str) -> None:
     """p = 31, five parties: thirty errors of one party, an own one of a second, drawn for every message."""
