@@ -78,7 +78,7 @@ def randomness(size: Size, rule: str) -> Work:
 
 
 def share(size: Size, rule: str) -> Work:
-    """Every share is written; t of m can be the randomness itself, the others take t additions (forward differences)."""
+    """Every share is written; t of m can be the randomness itself, the others take t additions (differences)."""
     others = size.parties - size.threshold
     return Work(moved=ELEMENT * size.shares, additions=others * size.threshold * size.secrets)
 

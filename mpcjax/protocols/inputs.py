@@ -2,7 +2,8 @@
 
 The check: with public coefficients drawn after the dealing, the members open a random combination of everything a peer
 dealt, masked by a random value the same peer dealt, and test that it has degree at most t. The coefficients are
-independent (powers of one challenge over 10^8 terms would leave only 2^-34). A dealing is signed by its dealer; when an
+independent (powers of one challenge over 10^8 terms would leave only 2^-34). Of what a peer proved (`protocols.proof`) the
+fold stands for all shares: it has degree t only if they have. A dealing is signed by its dealer; when an
 opening is inconsistent, the accused members show what they were sent, and either the dealer is excluded or the members
 whose statement differs are proven corrupt.
 

@@ -67,22 +67,28 @@ class Rule(abc.ABC):
     def certificate(self, peers: int) -> Certificate:
         """What is checked about every message."""
 
+    def __new__(cls, *_: Any, **__: Any) -> Rule:
+        """Refuses a rule that says nothing about how messages are combined."""
+        if cls.combine is Rule.combine and not cls._scores_and_weighs():
+            raise TypeError(f"rule {cls.__name__} says not how to combine messages: define combine, or score and weigh")
+        return super().__new__(cls)
+
+    @classmethod
+    def _scores_and_weighs(cls) -> bool:
+        return cls.score is not Rule.score and cls.weigh is not Rule.weigh
+
     @property
     def weighted(self) -> bool:
         """Whether it is given by `score` and `weigh`."""
-        mine = type(self)
-        return mine.score is not Rule.score and mine.weigh is not Rule.weigh and mine.combine is Rule.combine
+        return self._scores_and_weighs() and type(self).combine is Rule.combine
 
     def score(self, messages: Any, public: Public) -> Any:
         """A number for each of `messages [n, d]`, `[n]`, which depends on no other message; of all peers or of a group."""
-        raise self._incomplete()
+        raise TypeError(f"rule {self.name!r} has no scores: it defines combine")
 
     def weigh(self, scores: Any, public: Public) -> Any:
         """The weights `[n]` of all messages in the sum, from all `scores [n]`."""
-        raise self._incomplete()
-
-    def _incomplete(self) -> Exception:
-        return NotImplementedError(f"rule {self.name!r}: give it combine, or score and weigh")
+        raise TypeError(f"rule {self.name!r} has no scores to weigh: it defines combine")
 
     def combine(self, messages: Any, public: Public) -> Any:
         """`messages [n, d]`, secret or plain, to `[d]`. Written with operators and `mpcjax.secret` functions.

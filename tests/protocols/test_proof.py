@@ -119,6 +119,34 @@ def test_who_proves_what_holds_of_another_vector_fails() -> None:
     assert wrong == 8
 
 
+@pytest.mark.parametrize("lied", range(4))
+def test_a_wrong_coefficient_at_any_level_shows(lied: int) -> None:
+    """Each level is tied to the one before by a test of its own; the first says what the value is, which then is wrong."""
+    scheme, length, honest, level = Shamir(F61, 3, 1), 97, PROOF.coefficients, []
+
+    def lying(field: Any, x: Any, count: int, weights: Any = None) -> Any:
+        terms = honest(field, x, count, weights)
+        level.append(count)
+        return terms.at[0, 0].set(field.add(terms[0, 0], 1)) if len(level) == lied + 1 else terms
+
+    inputs = values(F61, (PEERS, length))
+    demand_and_run = proven([tensor])
+
+    def program(rt: Runtime, x: Any) -> Any:
+        level.clear()
+        return demand_and_run(rt, x)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PROOF, "coefficients", lying)
+        ((weights, got, tests),), verified = compiled(scheme, program, [inputs[0].shape])(
+            jax.random.key(0), None, *inputs
+        )
+    shown = np.array([reveal(scheme, test) for test in tests])
+    right = np.sum(np.asarray(weights).astype(object) * inputs[0].astype(object) ** 2, axis=1) % P
+    assert bool(verified) and len(shown) == 4 and shown[:, 0].any() and not shown[:, 1:].any()
+    assert list(reveal(scheme, got) != right) == [lied == 0, False, False]
+
+
 def test_no_two_coefficients_have_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of any level, peer or statement: equal noise would show t members the difference of two coefficients."""
     seen: list[np.ndarray] = []

@@ -310,6 +310,5 @@ def test_a_rule_needs_combine_or_both_parts():
         def score(self, messages: Any, public: Public) -> Any:
             return messages.sum(1)
 
-    assert not Half().weighted
-    with pytest.raises(NotImplementedError, match="score and weigh"):
-        Half().plain(jnp.ones((PEERS, LENGTH)))
+    with pytest.raises(TypeError, match="Half says not how to combine messages: define combine, or score and weigh"):
+        Half()

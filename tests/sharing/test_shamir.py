@@ -47,7 +47,7 @@ def test_any_t_shares_are_uniform_for_every_secret(parties: int, threshold: int)
 
 
 def test_sharings_are_polynomials_by_the_book() -> None:
-    """The forward differences are in bijection with the coefficients: all polynomials occur, each once."""
+    """The first shares are in bijection with the coefficients: all polynomials occur, each once."""
     secret, noise = words(7, 2)
     dealt = {tuple(column) for column in np.asarray(SMALL.share(secret, noise[None])).T.tolist()}
     book = {tuple(polynomial([a, b], x, 7) for x in SMALL.points) for a, b in itertools.product(range(7), repeat=2)}
