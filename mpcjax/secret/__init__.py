@@ -1,0 +1,24 @@
+"""The array that rules compute with: shares, a static scale and a static bound.
+
+A `Secret` stands for real numbers v / 2^scale with integers |v| <= bound. Scale and bound are Python integers, known
+while tracing; an operation whose result could reach p / 2 is refused there with a `BoundError` that names the operation,
+the bound and the fix, so that overflow cannot happen silently.
+
+The functions of this module take secrets and plain `jax.numpy` arrays alike: a rule's `combine`, written once, runs on
+both, and its plain run is its specification.
+"""
+
+from mpcjax.secret.array import Secret as Secret
+from mpcjax.secret.fractions import proportions as proportions
+from mpcjax.secret.fractions import rescale as rescale
+from mpcjax.secret.geometry import squared_distances as squared_distances
+from mpcjax.secret.linear import mask as mask
+from mpcjax.secret.linear import off_diagonal as off_diagonal
+from mpcjax.secret.linear import project as project
+from mpcjax.secret.linear import weighted_sum as weighted_sum
+from mpcjax.secret.order import others_last as others_last
+from mpcjax.secret.order import relu as relu
+from mpcjax.secret.order import smallest as smallest
+from mpcjax.secret.order import sort as sort
+from mpcjax.secret.order import sum_of_smallest as sum_of_smallest
+from mpcjax.secret.order import where as where
