@@ -19,9 +19,9 @@ from benchmarks import bench_round, floors, harness, rates
 from mpcjax._compat import x64_scope
 from mpcjax.api import setup_of
 from mpcjax.fields import fixed
-from mpcjax.phases import Setup
 from mpcjax.prg import Stream
 from mpcjax.rules import Public
+from mpcjax.setup import Setup
 from mpcjax.sharing import deal_rows
 
 RULES = ("rsa", "centered_clipping", "fltrust")

@@ -19,11 +19,12 @@ from mpcjax.api import setup_of
 from mpcjax.fabric import Simulated
 from mpcjax.fields import fixed
 from mpcjax.offline import Counter
-from mpcjax.phases import Output, Setup
+from mpcjax.phases import Output
 from mpcjax.prg import Stream
 from mpcjax.rules import Public, Rule
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
+from mpcjax.setup import Setup
 from mpcjax.sharing import deal_rows
 from mpcjax.simulator import Committee
 

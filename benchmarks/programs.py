@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax import simulator
-from mpcjax.phases import PHASES, Setup, starting
+from mpcjax.phases import PHASES, starting
 from mpcjax.rules import Public
+from mpcjax.setup import Setup
 
 NAMES = ("offline", *PHASES)
 

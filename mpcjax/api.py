@@ -15,11 +15,11 @@ from mpcjax._trees import first_not_finite, size_of, stack_rows, vector_like
 from mpcjax.devices import AXIS
 from mpcjax.fields import EXPONENTS, Field
 from mpcjax.offline import Demand
-from mpcjax.phases import Setup
 from mpcjax.report import Cost, Happened, Report
 from mpcjax.rules import Public, Rule, resolve
 from mpcjax.rules.mean import WEIGHT_BITS
 from mpcjax.session import plan
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import Committee
 
@@ -185,11 +185,12 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
     groups = committee.groups(peers, length, rule)
     setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups, spread=committee.spread(length))
     _ = setup.bits  # refuse here what the field has no room for
-    if committee.mesh is not None and not (rule.additive and setup.certificate.spreads):
+    spreads = rule.additive and setup.certificate.spreads and setup.message_length == length
+    if committee.mesh is not None and not spreads:
         raise ValueError(
-            f"rule {rule.name!r} cannot run on a mesh: it is no sum over the peers (Rule.additive), or its certificate "
-            "needs whole messages (Certificate.spreads); legal are mean, rsa, centered_clipping and rules like them; leave "
-            "out mesh="
+            f"rule {rule.name!r} cannot run on a mesh: it is no sum over the peers (Rule.additive), or its messages are "
+            "longer than updates, or its certificate needs whole messages (Certificate.spreads); legal are mean, rsa, "
+            "centered_clipping and rules like them; leave out mesh="
         )
     return setup
 

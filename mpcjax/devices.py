@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from mpcjax.phases import Output, Setup, State, encoded, finished
+from mpcjax.phases import Output, State, encoded, finished
 from mpcjax.rules import Public
 from mpcjax.session import Standing
+from mpcjax.setup import Setup
 from mpcjax.spreading import Spread, over_devices
 
 AXIS = "parameters"
@@ -39,7 +40,7 @@ def on_mesh(walk: Walk, setup: Setup, mesh: Any) -> Walk:
 
 def scratch(setup: Setup, mesh: Any) -> Any:
     """Memory for the shares of all messages."""
-    shape = (setup.scheme.parties, setup.peers, setup.length)
+    shape = (setup.scheme.parties, setup.peers, setup.message_length)
     if setup.spread.axis is None:
         return jnp.zeros(shape, setup.scheme.field.dtype)
     shape = (setup.spread.devices, *shape[:2], setup.spread.local)

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import prg
-from mpcjax.phases import GROUPED, LAST, Output, Setup, State, starting
+from mpcjax.phases import GROUPED, LAST, Output, State, starting
 from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.weighing import PER_PEER
 
@@ -33,6 +34,7 @@ def number_of_groups(
     A weighted rule goes through its groups three times, so by default it takes all peers at once up to twice the bytes. In
     robust mode, where a secret sum is made of triples, it always does. `devices`: over how many vectors are spread.
     """
+    length = length if rule is None else rule.message_length(length)
     each = -(-scheme.parties * length * scheme.field.nbytes // devices)
     if rule is not None and not rule.additive:
         few = group is None and peers * each <= 2 * GROUP_BYTES

@@ -18,9 +18,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.grouping import Walk, beginning, group_of, joined, of_all, one_by_one, seeds_of
-from mpcjax.phases import Output, Setup, State
+from mpcjax.phases import Output, State
 from mpcjax.rules import Public
 from mpcjax.session import Standing
+from mpcjax.setup import Setup
 from mpcjax.weighing import AGAIN, PER_PEER, PIECES, PROJECT, REDUCE, SCORED, SETTLE, SUM
 
 Compiled = Callable[..., dict[str, Any]]

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.certificates import Certificate, Dealt, prove_equations, tests, to_check
+from mpcjax.certificates import Dealt, prove_equations, tests, to_check
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
@@ -25,55 +25,10 @@ from mpcjax.protocols import Dealers, check_dealings, coin, deal, deal_masks, de
 from mpcjax.rules import Public, Rule
 from mpcjax.runtime import Material, Runtime
 from mpcjax.secret import Secret
-from mpcjax.sharing import Shamir
-from mpcjax.spreading import WHOLE, Spread
+from mpcjax.setup import Setup
+from mpcjax.spreading import Spread
 
 State = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Setup:
-    """All that is static about a round: hashable, the key of its compiled programs.
-
-    `groups`: how many groups of peers are handled one after the other; `total`: in a group, the peers of all.
-    `spread`: over which devices vectors of `length` are spread; the phases then see slices of them.
-    """
-
-    scheme: Shamir
-    rule: Rule
-    peers: int
-    length: int
-    fraction_bits: int | None = None
-    groups: int = 1
-    total: int | None = None
-    spread: Spread = WHOLE
-
-    @property
-    def part(self) -> Setup:
-        """One of the groups; all have the same size, the last is filled up with peers that do not count."""
-        return dataclasses.replace(self, peers=-(-self.peers // self.groups), groups=1, total=self.peers)
-
-    @property
-    def parts(self) -> int:
-        """Of a group: how many there are."""
-        return -(-(self.total or self.peers) // self.peers)
-
-    @property
-    def certificate(self) -> Certificate:
-        return self.rule.certificate(self.total or self.peers)
-
-    @property
-    def bits(self) -> int:
-        """Fractional bits of the messages: as many as the certificate's bound leaves room for, or fewer if asked."""
-        most = self.certificate.fraction_bits(self.scheme.field, self.length, self.total or self.peers)
-        if self.fraction_bits is None:
-            return most
-        if not isinstance(self.fraction_bits, (int, np.integer)) or not 0 <= self.fraction_bits <= most:
-            raise ValueError(
-                f"fraction_bits={self.fraction_bits}: legal are whole numbers from 0 to {most} for this rule, field and "
-                "length; leave it out for the most, or lower the rule's limit for more"
-            )
-        return self.fraction_bits
 
 
 @jax.tree_util.register_dataclass
@@ -130,7 +85,7 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
     def integers_of(updates: Any, finite: Any, numbers: Any, public: Public) -> Any:
         clean = jnp.where(finite[:, None], updates, 0)
         message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
-        _require_shape(setup.rule, "local", message[0], (setup.length,))
+        _require_shape(setup.rule, "local", message[0], (setup.message_length,))
         return fixed.to_integers(message, setup.bits)
 
     integers = kernels.encoded_once(integers_of, updates, finite, numbers, state["public"])
@@ -189,10 +144,9 @@ def _reject(rt: Runtime, setup: Setup, state: State) -> State:
 
 def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     """The rule on secrets; its products and openings are claimed."""
-    bound = setup.certificate.bound(setup.bits, setup.length)
     if setup.spread.axis is not None:
         rt.material = _NoMaterial(setup.spread)
-    combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, bound), state["public"])
+    combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
     _require_vector(combined, setup)
     Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
     handed_on = ("message",) if setup.total else ()  # the memory of a group's shares is the next one's

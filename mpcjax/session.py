@@ -17,10 +17,11 @@ import jax.numpy as jnp
 from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
 from mpcjax.offline import Counter, Demand, Stock, count, prepare
-from mpcjax.phases import ALL, GROUPED, LAST, PHASES, Setup, State, starting
+from mpcjax.phases import ALL, GROUPED, LAST, PHASES, State, starting
 from mpcjax.prg import Stream
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
+from mpcjax.setup import Setup
 from mpcjax.spreading import over_devices
 
 

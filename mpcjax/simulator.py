@@ -25,9 +25,10 @@ from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.grouping import in_groups, number_of_groups
 from mpcjax.passes import in_passes
-from mpcjax.phases import ALL, Setup, State, starting
+from mpcjax.phases import ALL, State, starting
 from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.spreading import WHOLE, Spread, over_devices
 

@@ -12,20 +12,20 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax.fields import kernels
-from mpcjax.phases import GROUPED, Output, Phase, Setup, State, encoded
+from mpcjax.phases import GROUPED, Output, Phase, State, encoded
 from mpcjax.prg import Stream
 from mpcjax.protocols import claim_sum, deal, dealers, fixed_sum, projections
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
+from mpcjax.setup import Setup
 
 PER_PEER = ("finite", "well", "certified")
 
 
 def _score(rt: Runtime, setup: Setup, state: State) -> State:
     """What the weights of a group of peers follow from; its products are claimed."""
-    bound = setup.certificate.bound(setup.bits, setup.length)
-    scores = setup.rule.score(Secret(rt, state["message"], setup.bits, bound), state["public"])
+    scores = setup.rule.score(Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
     kept = {key: state[key] for key in ("public", *PER_PEER, "message")}
     return {**kept, "scores": _per_peer(setup, "score", scores), "products": rt.products, "zeros": rt.zeros}
 
@@ -35,7 +35,7 @@ def _weigh(rt: Runtime, setup: Setup, state: State) -> State:
     scores: Output = state["scores"]
     weights = setup.rule.weigh(Secret(rt, scores.shares, scores.scale, scores.bound), state["public"])
     found = _per_peer(setup, "weigh", weights)
-    reach = setup.certificate.bound(setup.bits, setup.length) * found.bound * setup.peers
+    reach = setup.bound * found.bound * setup.peers
     Secret(rt, found.shares, found.scale + setup.bits, reach, "weighted sum over groups of peers")  # or refused
     kept = {key: value for key, value in state.items() if key != "scores"}
     return {**kept, "weights": found, "products": rt.products, "zeros": rt.zeros}
@@ -108,7 +108,7 @@ CHAIN = (*WEIGH, *SUM, *REDUCE, *PROJECT, *SETTLE)  # how a state goes through t
 def abstract(setup: Setup, scored: State) -> State:
     """Shapes that `CHAIN` starts from, all peers at once, where `scored` are those that a group ends `SCORED` with."""
     shape, dtype, one = jax.ShapeDtypeStruct, setup.scheme.field.dtype, scored["public"]
-    rows, peers, length = setup.scheme.parties, setup.peers, setup.length
+    rows, peers, length = setup.scheme.parties, setup.peers, setup.message_length
     bits = {key: shape((peers,), bool) for key in PER_PEER}
     public = Public(shape((peers,), jnp.float32), shape((peers,), bool), one.center, one.reference)
     scores = dataclasses.replace(scored["scores"], shares=shape((rows, peers), dtype))

@@ -33,6 +33,7 @@ LAYERS = (
     "secret",
     "certificates",
     "rules",
+    "setup",
     "phases",
     "weighing",
     "session",

@@ -60,12 +60,16 @@ class Rule(abc.ABC):
     additive: bool = False
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
-        """What peer number `peer` makes of its `update [d]`, float32; the update itself by default."""
+        """What peer number `peer` makes of its `update [d]`, float32 `[message_length(d)]`; the update itself by default."""
         return update
+
+    def message_length(self, length: int) -> int:
+        """How many numbers `local` makes of an update of `length`; as many by default."""
+        return length
 
     @abc.abstractmethod
     def certificate(self, peers: int) -> Certificate:
-        """What is checked about every message."""
+        """What is checked about every message. The messages get as many fractional bits as it and `combine` have room for."""
 
     def __new__(cls, *_: Any, **__: Any) -> Rule:
         """Refuses a rule that says nothing about how messages are combined."""

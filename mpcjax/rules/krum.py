@@ -9,7 +9,6 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm
-from mpcjax.fields import Field
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import Secret, off_diagonal, others_last, smallest, squared_distances, sum_of_smallest
@@ -68,7 +67,7 @@ class MultiKrum(Rule):
 
     def certificate(self, peers: int) -> Certificate:
         self._require(peers)
-        return _Roomy(self.limit, peers)
+        return Norm(self.limit, peers)
 
     def combine(self, messages: Any, public: Public) -> Any:
         accepted, peers = public.accepted, messages.shape[0]
@@ -111,23 +110,3 @@ class Krum(MultiKrum):
 
     select: int | None = dataclasses.field(default=1, init=False)
     name = "krum"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Roomy(Norm):
-    """`Norm`, with so few fractional bits that differences of sums of distances fit the field (from 190 peers on)."""
-
-    def fraction_bits(self, field: Field, length: int, peers: int) -> int:
-        bits = super().fraction_bits(field, length, peers)
-        while bits >= 0 and 4 * self._largest_score(bits, length) >= field.modulus:
-            bits -= 1
-        if bits < 0:
-            raise ValueError(
-                f"norm bound {self.limit:g} for {self.peers} messages of length {length}: their distances leave no room in "
-                f"the field of {field.exponent} bits; scale the updates down or clip harder"
-            )
-        return bits
-
-    def _largest_score(self, bits: int, length: int) -> int:
-        """Larger than any sum of squared distances to all others, as `combine` bounds it."""
-        return (self.peers - 1) * (4 * self.reach(bits, length) ** 2 + 1) + 1

@@ -13,7 +13,8 @@ import pytest
 import mpcjax
 from benchmarks import programs, tpu_check
 from mpcjax._compat import x64
-from mpcjax.phases import PHASES, Setup
+from mpcjax.phases import PHASES
+from mpcjax.setup import Setup
 
 GB = 10**9
 LIBRARY = Path(mpcjax.__file__).parent

@@ -16,6 +16,7 @@ from mpcjax.offline import Stock, count
 from mpcjax.rules import Krum, MultiKrum, Public
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from tests.api._reference import multi_krum
 from tests.circuits._stock import QUICK, HostDealer, centred, reveal, runtime
@@ -131,10 +132,7 @@ WRONG = {
     "select": (lambda: MultiKrum(select=0), "select=0"),
     "neighbours": (lambda: MultiKrum(neighbours="all"), "legal are 'paper', 'byzfl'"),
     "no room": (lambda: Krum(limit=1e9).certificate(100).fraction_bits(F61, 1000, 100), "norm bound 1e"),
-    "no room for distances": (
-        lambda: Krum(limit=99).certificate(200_000).fraction_bits(F31, 4, 200_000),
-        "distances leave no",
-    ),
+    "no room for distances": (lambda: Setup(Shamir(F31, 3, 1), Krum(limit=600), 5000, 4).bits, "Clip or rescale"),
 }
 
 
@@ -145,13 +143,14 @@ def test_wrong_settings_say_what_is_legal(case: str) -> None:
         make()
 
 
-@pytest.mark.parametrize("peers", [20, 100, 1000, 100_000])
-def test_scores_fit_the_field_at_the_bits_the_certificate_gives(peers: int) -> None:
-    """What `combine` would refuse otherwise."""
-    certificate = Krum().certificate(peers)
-    bits = certificate.fraction_bits(F61, 1000, peers)
-    assert 4 * ((peers - 1) * (4 * certificate.bound(bits, 1000) ** 2 + 1) + 1) < F61.modulus
-    assert bits >= 16
+@pytest.mark.parametrize(("peers", "fewer"), [(20, False), (100, False), (250, True)])
+def test_scores_fit_the_field(peers: int, fewer: bool) -> None:
+    """Differences of sums of distances take more room than the certificate does, with many peers."""
+    setup = Setup(SCHEME, Krum(), peers, 1000)
+    of_the_certificate = setup.certificate.fraction_bits(F61, 1000, peers)
+    assert 16 <= setup.bits <= of_the_certificate
+    assert (setup.bits < of_the_certificate) == fewer
+    assert 4 * ((peers - 1) * (4 * setup.bound**2 + 1) + 1) < F61.modulus
 
 
 def test_messages_too_large_for_distances_are_refused() -> None:

@@ -19,9 +19,10 @@ from mpcjax.certificates import Signs
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
-from mpcjax.phases import GROUPED, LAST, Output, Setup, starting
+from mpcjax.phases import GROUPED, LAST, Output, starting
 from mpcjax.rules import RULES, Public
 from mpcjax.session import plan, run_offline, run_phase
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 
 PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up

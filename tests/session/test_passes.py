@@ -16,11 +16,11 @@ from mpcjax.certificates import Certificate, Dealt, Equation, Norm
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
-from mpcjax.phases import Setup
 from mpcjax.prg import Stream
 from mpcjax.rules import RULES, Public, Rule
 from mpcjax.runtime import Runtime
 from mpcjax.session import Standing, plan, run_offline, run_phase
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.weighing import AGAIN, PROJECT, SCORED, SUM
 

@@ -13,9 +13,9 @@ import pytest
 import mpcjax
 from mpcjax._compat import x64
 from mpcjax.fields import F61
-from mpcjax.phases import Setup
 from mpcjax.rules import RULES
 from mpcjax.session import plan
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 
 PEERS, LENGTH = 4, 11  # a length that no other test has: programs are kept by their shapes

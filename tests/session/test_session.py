@@ -15,11 +15,12 @@ from mpcjax import fabric
 from mpcjax.certificates import Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
-from mpcjax.phases import PHASES, Setup
+from mpcjax.phases import PHASES
 from mpcjax.rules import RULES, Public
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
 from mpcjax.session import plan, run_round
+from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import Forwarding
 

@@ -1,0 +1,112 @@
+"""All that is static about a round, and how many fractional bits there is room for in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.certificates import Certificate
+from mpcjax.errors import BoundError
+from mpcjax.offline import count
+from mpcjax.rules import Public, Rule
+from mpcjax.runtime import Runtime
+from mpcjax.secret import Secret
+from mpcjax.sharing import Shamir
+from mpcjax.spreading import WHOLE, Spread
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """All that is static about a round: hashable, the key of its compiled programs.
+
+    `groups`: how many groups of peers are handled one after the other; `total`: in a group, the peers of all.
+    `spread`: over which devices messages are spread; the phases then see slices of them.
+    """
+
+    scheme: Shamir
+    rule: Rule
+    peers: int
+    length: int
+    fraction_bits: int | None = None
+    groups: int = 1
+    total: int | None = None
+    spread: Spread = WHOLE
+
+    @property
+    def part(self) -> Setup:
+        """One of the groups; all have the same size, the last is filled up with peers that do not count."""
+        return dataclasses.replace(self, peers=-(-self.peers // self.groups), groups=1, total=self.peers)
+
+    @property
+    def everyone(self) -> int:
+        """The peers of all groups."""
+        return self.total or self.peers
+
+    @property
+    def parts(self) -> int:
+        """Of a group: how many there are."""
+        return -(-self.everyone // self.peers)
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.rule.certificate(self.everyone)
+
+    @property
+    def message_length(self) -> int:
+        return self.rule.message_length(self.length)
+
+    @property
+    def bits(self) -> int:
+        """Fractional bits of the messages: as many as there is room for, or fewer if asked."""
+        most = _room(self.scheme, self.rule, self.everyone, self.length)
+        if self.fraction_bits is None:
+            return most
+        if not isinstance(self.fraction_bits, (int, np.integer)) or not 0 <= self.fraction_bits <= most:
+            raise ValueError(
+                f"fraction_bits={self.fraction_bits}: legal are whole numbers from 0 to {most} for this rule, field and "
+                "length; leave it out for the most, or lower the rule's limit for more"
+            )
+        return self.fraction_bits
+
+    @property
+    def bound(self) -> int:
+        """Largest magnitude of a coordinate of an accepted message, in units of 2^-bits."""
+        return self.certificate.bound(self.bits, self.message_length)
+
+
+@lru_cache(maxsize=256)
+def _room(scheme: Shamir, rule: Rule, peers: int, length: int) -> int:
+    """The most fractional bits that the certificate allows and at which nothing in `combine` could leave the field.
+
+    Where there is no room for even none, the `BoundError` of the operation.
+    """
+    most = rule.certificate(peers).fraction_bits(scheme.field, rule.message_length(length), peers)
+    if _refusal(scheme, rule, peers, length, most) is None:
+        return most
+    if (refusal := _refusal(scheme, rule, peers, length, 0)) is not None:
+        raise refusal
+    good, bad = 0, most
+    while bad - good > 1:
+        bits = (good + bad) // 2
+        good, bad = (good, bits) if _refusal(scheme, rule, peers, length, bits) else (bits, bad)
+    return good
+
+
+def _refusal(scheme: Shamir, rule: Rule, peers: int, length: int, bits: int) -> BoundError | None:
+    """What `combine` meets with so many fractional bits, found on shapes alone."""
+    width = rule.message_length(length)
+    bound = rule.certificate(peers).bound(bits, width)
+
+    def program(rt: Runtime) -> None:
+        reference = jnp.zeros((length,), jnp.float32) if "reference" in rule.needs else None
+        shares = scheme.field.zeros((scheme.parties, peers, width))
+        rule.combine(Secret(rt, shares, bits, bound), Public.of(peers, length, reference=reference))
+
+    try:
+        count(program, scheme)
+    except BoundError as error:
+        return error
+    return None
