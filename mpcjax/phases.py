@@ -22,7 +22,7 @@ from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import Dealers, check_dealings, coin, deal, deal_masks, dealers, open_now, open_output, verify
-from mpcjax.rules import Public, Rule
+from mpcjax.rules import Public, Rule, call
 from mpcjax.runtime import Material, Runtime
 from mpcjax.secret import Secret
 from mpcjax.setup import Setup
@@ -146,7 +146,7 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     """The rule on secrets; its products and openings are claimed."""
     if setup.spread.axis is not None:
         rt.material = _NoMaterial(setup.spread)
-    combined = setup.rule.combine(Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
+    combined = call(setup.rule, "combine", Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
     _require_vector(combined, setup)
     Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
     handed_on = ("message",) if setup.total else ()  # the memory of a group's shares is the next one's

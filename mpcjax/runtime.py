@@ -110,6 +110,7 @@ class Runtime:
         self.accused: Any = jnp.zeros((scheme.parties,), bool)  # members whose shares had to be corrected
         self.verifications = 0  # calls of `verify`
         self.steps = 1  # how many times what is asked of this runtime happens (see `protocols.repeat`)
+        self.closed = ""  # what runs now and declares no output of its own, such as a rule's combine
         self._count = 0
 
     def _canonical(self, x: Any) -> Any:
@@ -156,7 +157,12 @@ class Runtime:
         return jnp.where(self.verified, shares, jnp.zeros_like(shares))
 
     def require_settled(self, what: str) -> None:
-        """Ordering law 3: nothing declared opens while claims are pending."""
+        """Ordering law 3: nothing declared opens while claims are pending, and nothing but what is declared."""
+        if self.closed:
+            raise OrderError(
+                f"{what!r} would open within {self.closed}, which declares no output but its result. Return what shall be "
+                "public as the result, and go on from it in Rule.finish"
+            )
         if self.products or self.zeros:
             raise OrderError(
                 f"{what} would open with {len(self.products)} products and {len(self.zeros)} openings unverified"

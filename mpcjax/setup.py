@@ -11,7 +11,7 @@ import numpy as np
 from mpcjax.certificates import Certificate
 from mpcjax.errors import BoundError
 from mpcjax.offline import count
-from mpcjax.rules import Public, Rule
+from mpcjax.rules import Public, Rule, call
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
 from mpcjax.sharing import Shamir
@@ -103,7 +103,7 @@ def _refusal(scheme: Shamir, rule: Rule, peers: int, length: int, bits: int) -> 
     def program(rt: Runtime) -> None:
         reference = jnp.zeros((length,), jnp.float32) if "reference" in rule.needs else None
         shares = scheme.field.zeros((scheme.parties, peers, width))
-        rule.combine(Secret(rt, shares, bits, bound), Public.of(peers, length, reference=reference))
+        call(rule, "combine", Secret(rt, shares, bits, bound), Public.of(peers, length, reference=reference))
 
     try:
         count(program, scheme)

@@ -15,7 +15,7 @@ from mpcjax.fields import kernels
 from mpcjax.phases import GROUPED, Output, Phase, State, encoded
 from mpcjax.prg import Stream
 from mpcjax.protocols import claim_sum, deal, dealers, fixed_sum, projections
-from mpcjax.rules import Public
+from mpcjax.rules import Public, call
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
 from mpcjax.setup import Setup
@@ -25,7 +25,7 @@ PER_PEER = ("finite", "well", "certified")
 
 def _score(rt: Runtime, setup: Setup, state: State) -> State:
     """What the weights of a group of peers follow from; its products are claimed."""
-    scores = setup.rule.score(Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
+    scores = call(setup.rule, "score", Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
     kept = {key: state[key] for key in ("public", *PER_PEER, "message")}
     return {**kept, "scores": _per_peer(setup, "score", scores), "products": rt.products, "zeros": rt.zeros}
 
@@ -33,7 +33,7 @@ def _score(rt: Runtime, setup: Setup, state: State) -> State:
 def _weigh(rt: Runtime, setup: Setup, state: State) -> State:
     """The secret weights of all peers; products and openings are claimed. What their sum may reach is refused here."""
     scores: Output = state["scores"]
-    weights = setup.rule.weigh(Secret(rt, scores.shares, scores.scale, scores.bound), state["public"])
+    weights = call(setup.rule, "weigh", Secret(rt, scores.shares, scores.scale, scores.bound), state["public"])
     found = _per_peer(setup, "weigh", weights)
     reach = setup.bound * found.bound * setup.peers
     Secret(rt, found.shares, found.scale + setup.bits, reach, "weighted sum over groups of peers")  # or refused

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mpcjax import secret as functions
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.offline import Counter
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
-from mpcjax.secret import Secret, project, relu, rescale, weighted_sum, where
+from mpcjax.secret import Secret, project, public, relu, rescale, weighted_sum, where
 from mpcjax.sharing import Shamir
 
 
@@ -58,7 +59,10 @@ def test_scales_and_bounds_follow_the_operations(rt):
         assert (inner.scale, inner.bound, inner.shape) == (16, 1 << 22, ())
         assert (x - y).bound == total.bound and (-x).bound == x.bound and (3 * x).bound == 3 << 12
         assert rescale(product, 8).scale == 8 and relu(x).bound == x.bound
-        assert where(Secret(rt, F61.zeros((3, 4)), 0, 1), x, y).scale == 10
+        assert where(x < y, x, y).scale == 10
+        assert ((x + 3).scale, (x + 3).bound) == (10, (1 << 12) + (3 << 10))
+        assert ((x * 0.75).scale, (x * 0.75).bound) == (12, 3 << 12)
+        assert (np.array([1, -2, 0, 0.5]) @ x).bound == 7 << 12  # 1 fractional bit: 2 + 4 + 0 + 1 units
 
     jax.eval_shape(trace)
 
@@ -70,12 +74,35 @@ def test_a_secret_is_no_condition(rt):
         _ = secret(rt, (), 0, 1) == 0
 
 
-@pytest.mark.parametrize("public", [0.5, np.float32(2), jnp.ones(4), "1"])
-def test_public_numbers_are_refused_with_the_way_to_bring_them_in(rt, public):
+@pytest.mark.parametrize("other", ["1", None, 1j, [1, 2, 3, 4], np.array(["1"])])
+def test_what_is_no_number_is_refused_with_what_is_legal(rt, other):
     x = secret(rt, (4,), 10, 12)
-    for operation in (lambda: x + public, lambda: x - public, lambda: x * public, lambda: x @ public):
-        with pytest.raises(TypeError, match="weighted_sum or project"):
+    for operation in (lambda: x + other, lambda: other - x, lambda: x * other, lambda: x @ other, lambda: x < other):
+        with pytest.raises(TypeError, match=r"legal are secrets, Python numbers and public arrays.*bits=, bound="):
             operation()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_an_array_without_known_values_needs_a_bound(rt, dtype):
+    x = secret(rt, (4,), 10, 12)
+
+    def trace(other) -> None:
+        for operation in (lambda: x + other, lambda: other * x, lambda: other @ x, lambda: x >= other):
+            with pytest.raises(TypeError, match=r"values are not known.*public\(x, bits=16, bound=1.0\)"):
+                operation()
+        with pytest.raises(TypeError, match=r"public\(1 / y, bits=, bound=\)"):
+            x / public(other, bits=4, bound=1.0)
+        with pytest.raises(BoundError, match="legal are up to 2"):
+            public(other, bits=60, bound=9.0)
+
+    jax.eval_shape(trace, jnp.ones(4, dtype))
+
+
+def test_numbers_that_are_not_finite_are_refused(rt):
+    with pytest.raises(ValueError, match="not finite"):
+        secret(rt, (4,), 10, 12) + np.inf
+    with pytest.raises(ZeroDivisionError):
+        secret(rt, (4,), 10, 12) / np.array([1, 0, 1, 1])
 
 
 def test_plain_weights_are_rounded_as_secret_ones_are():
@@ -88,5 +115,109 @@ def test_plain_weights_are_rounded_as_secret_ones_are():
 
 def test_where_takes_a_bit(rt):
     x = secret(rt, (4,), 10, 12)
-    with pytest.raises(ValueError, match="legal is a secret bit"):
-        where(x, x, x)
+    signs = Secret(rt, F61.zeros((3, 4)), 0, 1)  # in bounds like a bit, but of either sign
+    for condition in (x, signs, -(x < 0)):
+        with pytest.raises(TypeError, match="legal is a secret bit"):
+            where(condition, x, x)
+    for operation in (lambda: ~signs, lambda: signs & (x < 0), lambda: (x < 0) | signs, lambda: (x < 0) & 3):
+        with pytest.raises(TypeError, match=r"legal are .*bits"):
+            operation()
+
+
+SHAPES = {
+    "addition": lambda x: x + x[:2],
+    "product": lambda x: x * x[:, :2],
+    "number of axes": lambda x: x + x[:, 0],
+    "matrix product": lambda x: x @ x,
+    "public matrix product": lambda x: np.ones(3) @ x,
+    "axis": lambda x: x.sum(axis=-3),
+    "axes": lambda x: x.sum(axis=(0, 0)),
+    "reshape": lambda x: x.reshape(5, -1),
+    "stack": lambda x: functions.stack([x, x[0]]),
+    "concatenate": lambda x: functions.concatenate([x, x.T]),
+    "where": lambda x: where(x[:, 0] < 0, x, 0),
+    "empty": lambda x: functions.max(x[:0], axis=0),
+}
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_wrong_shapes_say_what_is_legal(rt, case):
+    with pytest.raises(ValueError, match=r"\(4, 3\)|legal"):
+        jax.eval_shape(lambda: SHAPES[case](secret(rt, (4, 3), 4, 8)).shares)
+
+
+def test_out_of_range_is_an_error(rt):
+    for key in (4, (0, -4), np.array([5])):
+        with pytest.raises(IndexError, match="out of bounds"):
+            secret(rt, (4, 3), 4, 8)[key]
+    with pytest.raises(IndexError, match="too many indices"):
+        secret(rt, (4, 3), 4, 8)[0, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 3), (3, 1), (1, 3)])
+def test_the_axis_of_the_parties_is_out_of_reach(rt, shape):
+    """As many elements as parties: whatever is done, the shares keep the axis of the parties in front."""
+    x = Secret(rt, jnp.arange(3, dtype=F61.dtype).reshape(3, *(1,) * len(shape)) + F61.zeros((3, *shape)), 4, 8)
+    y = Secret(rt, jnp.arange(3, dtype=F61.dtype)[:, None] + F61.zeros((3, 3)), 4, 8)
+    local = (x + y, y - x, x * np.ones((2, 1, 1)), x.T, x.ravel(), x[None], x[..., None], x[np.array([0])], x.sum(), -x)
+    for found in local:
+        by_party = found.shares.reshape(3, -1)
+        assert (by_party == by_party[:, :1]).all() and found.shape == found.shares.shape[1:]
+
+
+UNREADABLE = {
+    "if": (lambda x: 1 if x[0] > 0 else 2, "where"),
+    "while": (lambda x: [None for _ in iter(lambda: not x[0], True)], "where"),
+    "and": (lambda x: x and x, "where"),
+    "chained": (lambda x: 0 < x < 1, "where"),
+    "int": (lambda x: int(x[0]), "where"),
+    "float": (lambda x: float(x[0]), "Rule.finish"),
+    "complex": (lambda x: complex(x[0]), "where"),
+    "round": (lambda x: round(x), "rescale"),
+    "range": (lambda x: range(x[0]), "argmax"),
+    "list index": (lambda x: [1, 2][x[0]], "argmax"),
+    "index": (lambda x: x[x[0]], "argmax"),
+    "iteration": (lambda x: list(x), "operators"),
+    "builtin sum": (lambda x: sum(x), "operators"),
+    "unpacking": (lambda x: (lambda a, b, c, d: a)(*x), "operators"),
+    "in": (lambda x: 0 in x, "equal"),
+    "assignment": (lambda x: x.__setitem__(0, 1), "where"),
+    "numpy array": (lambda x: np.asarray(x), "operators"),
+    "jax array": (lambda x: jnp.asarray(x), "operators"),
+    "numpy function": (lambda x: np.median(x, axis=0), r"use mpcjax\.secret\.median"),
+    "numpy function of two": (lambda x: np.maximum.outer(x, x), "secret|ufunc"),
+    "another numpy function": (lambda x: np.linalg.norm(x), "squared_distances"),
+    "division": (lambda x: x / x, r"divide\(x, y, least=\)"),
+    "number divided": (lambda x: 1 / x, r"divide\(x, y, least=\)"),
+    "power": (lambda x: x**0.5, "sqrt"),
+    "negative power": (lambda x: x**-1, "divide"),
+    "len of a scalar": (lambda x: len(x[0]), "at least one axis"),
+    "public number as a condition": (lambda x: where(np.arange(4), x, x), "booleans"),
+    "one secret to stack": (lambda x: functions.stack(x), "list or tuple"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_needs_the_value_says_what_to_use_instead(rt, case):
+    body, remedy = UNREADABLE[case]
+    with pytest.raises(TypeError, match=remedy):
+        body(secret(rt, (4,), 4, 8))
+
+
+def test_unknown_attributes_say_what_there_is(rt):
+    assert not hasattr(secret(rt, (4,), 4, 8), "dtype")
+    with pytest.raises(AttributeError, match=r"'std'.*legal are operators.*median"):
+        secret(rt, (4,), 4, 8).std()
+    with pytest.raises(AttributeError, match=r"use mpcjax\.secret\.clip"):
+        secret(rt, (4,), 4, 8).clip(0, 1)
+
+
+def test_quotients_and_roots_without_room_are_refused_before_anything_is_sent(rt):
+    x = secret(rt, (4,), 20, 32)
+    for operation in (lambda: functions.divide(x, x, bits=20, least=0.5), lambda: functions.sqrt(x, bits=30)):
+        with pytest.raises(BoundError, match=r"2\^.*rescale"):
+            operation()
+    for least in (0, -1.0, 2.0**-22, 2.0**13):
+        with pytest.raises(ValueError, match="legal is"):
+            functions.divide(x, x, bits=4, least=least)
+    assert rt.fabric.ledger.entries == []

@@ -68,6 +68,20 @@ def combination(rt: Runtime, w: Any, x: Any) -> Any:
     return z
 
 
+def matrix_product(rt: Runtime, w: Any, x: Any) -> Any:
+    """sum_j w[i, j] x[j, l] for secret `w [rows, I, J]`, `x [rows, J, L]`: `[rows, I, L]`. One opening per i, l.
+
+    Opened at once, and claimed as one `Combination` for each i.
+    """
+    if rt.scheme.robust:
+        return rt.field.sum(beaver(rt, *jnp.broadcast_arrays(w[..., None], x[:, None])), axis=2)
+    local = kernels.materialized(rt.field.matmul, w, x)
+    z = reduce_degree(rt, local, "matrix product")
+    for i in range(w.shape[1]):
+        rt.claim(Combination(w[:, i], x, z[:, i]))
+    return z
+
+
 def gram(rt: Runtime, x: Any) -> Any:
     """Inner products of all pairs of rows of `x [rows, n, L]`: `[rows, n, n]`, symmetric. n (n + 1) / 2 openings.
 

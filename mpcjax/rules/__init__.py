@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpcjax.rules.base import Public, Rule
+from mpcjax.rules.calling import call
 from mpcjax.rules.centered_clipping import CenteredClipping
 from mpcjax.rules.fltrust import FLTrust
 from mpcjax.rules.krum import Krum, MultiKrum
@@ -53,6 +54,7 @@ __all__ = [
     "MultiKrum",
     "Public",
     "Rule",
+    "call",
     "centered_clipping",
     "fltrust",
     "krum",

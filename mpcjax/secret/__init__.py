@@ -5,20 +5,65 @@ while tracing; an operation whose result could reach p / 2 is refused there with
 the bound and the fix, so that overflow cannot happen silently.
 
 The functions of this module take secrets and plain `jax.numpy` arrays alike: a rule's `combine`, written once, runs on
-both, and its plain run is its specification.
+both, and its plain run is its specification. Those that `jax.numpy` has too mean what they mean there, but for
+`argmax`, whose result is bits; the others are made for rules. Comparisons of secrets give secret bits, for `where`, `&`,
+`|`, `~` and products. Plain arrays are not rounded, unless a function says so.
 """
 
-from mpcjax.secret.array import Secret as Secret
-from mpcjax.secret.fractions import proportions as proportions
-from mpcjax.secret.fractions import rescale as rescale
-from mpcjax.secret.geometry import squared_distances as squared_distances
-from mpcjax.secret.linear import mask as mask
-from mpcjax.secret.linear import off_diagonal as off_diagonal
-from mpcjax.secret.linear import project as project
-from mpcjax.secret.linear import weighted_sum as weighted_sum
-from mpcjax.secret.order import others_last as others_last
-from mpcjax.secret.order import relu as relu
-from mpcjax.secret.order import smallest as smallest
-from mpcjax.secret.order import sort as sort
-from mpcjax.secret.order import sum_of_smallest as sum_of_smallest
-from mpcjax.secret.order import where as where
+from mpcjax.secret import shaping as shaping
+from mpcjax.secret.array import Secret
+from mpcjax.secret.fractions import divide, proportions, rescale, sqrt
+from mpcjax.secret.geometry import squared_distances
+from mpcjax.secret.linear import mask, off_diagonal, project, weighted_sum
+from mpcjax.secret.order import (
+    abs,
+    clip,
+    equal,
+    maximum,
+    minimum,
+    others_last,
+    relu,
+    smallest,
+    sort,
+    sum_of_smallest,
+    where,
+)
+from mpcjax.secret.products import dot
+from mpcjax.secret.public import public
+from mpcjax.secret.reductions import argmax, max, mean, median, min, sum
+from mpcjax.secret.shaping import concatenate, reshape, stack
+
+__all__ = [
+    "Secret",
+    "abs",
+    "argmax",
+    "clip",
+    "concatenate",
+    "divide",
+    "dot",
+    "equal",
+    "mask",
+    "max",
+    "maximum",
+    "mean",
+    "median",
+    "min",
+    "minimum",
+    "off_diagonal",
+    "others_last",
+    "project",
+    "proportions",
+    "public",
+    "relu",
+    "rescale",
+    "reshape",
+    "smallest",
+    "sort",
+    "sqrt",
+    "squared_distances",
+    "stack",
+    "sum",
+    "sum_of_smallest",
+    "weighted_sum",
+    "where",
+]

@@ -1,14 +1,18 @@
-"""Rounding and division."""
+"""Rounding, division and roots."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax import circuits
 from mpcjax.protocols import multiply
-from mpcjax.secret.array import Secret
+from mpcjax.secret.array import Secret, facing
+from mpcjax.secret.order import maximum
+from mpcjax.secret.public import plain
 
 
 def rescale(x: Any, bits: int) -> Any:
@@ -36,3 +40,53 @@ def proportions(x: Any, bits: int) -> Any:
     quotient = multiply(x.rt, x.shares, inverse)
     scale = x.scale + out
     return rescale(Secret(x.rt, quotient, scale, (1 << scale) + (1 << (scale - bits)), "proportions"), bits)
+
+
+def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
+    """x / max(y, least) elementwise (broadcast), at `bits` fractional bits, for a secret `y` and a public `least` > 0.
+
+    `least` is the smallest that y can be, and keeps the quotient in bounds: a smaller y counts as `least` (rounded to the
+    scale of y). Error at most 2^-28 |x / y| + 2^-bits; plain arrays are not rounded.
+    Cost per quotient: a comparison, `circuits.reciprocal` (dearest: 773 products), a product, a truncation.
+    """
+    if not (isinstance(x, Secret) or isinstance(y, Secret)):
+        return plain(x) / jnp.maximum(plain(y), least)
+    if not least > 0:
+        raise ValueError(f"divide: least={least}; legal is the smallest positive number that the divisor can be")
+    if not isinstance(y, Secret):
+        return rescale(x / np.maximum(np.asarray(y, np.float64), least), bits)
+    smallest = round(least * 2.0**y.scale)
+    if not 1 <= smallest <= y.bound:
+        raise ValueError(
+            f"divide: least={least} of a divisor of {y.scale} fractional bits and up to {y.bound / 2.0**y.scale:g}; legal is "
+            f"{2.0**-y.scale:g} to that"
+        )
+    x = y._constant(x, "division")
+    out = bits + 2 + _whole_bits(x)
+    at_most = math.ceil(x.bound * 2**out * 2**y.scale / smallest * (1 + 2.0**-20)) + x.bound
+    x._like(x.shares, x.scale + out, at_most, "division")  # refuse before anything is sent
+    y = maximum(y, smallest / 2.0**y.scale)
+    inverse = circuits.reciprocal(y.rt, y.shares, y.scale, y.bound, out, least=smallest)
+    numerator, inverse = facing("division", x, y._like(inverse, 0, 0, "division"))
+    return rescale(y._like(multiply(y.rt, numerator, inverse), x.scale + out, at_most, "division"), bits)
+
+
+def sqrt(x: Any, *, bits: int = 16) -> Any:
+    """sqrt(max(x, 0)) elementwise at `bits` fractional bits: error at most 2^-25 sqrt(x) + 2^-bits.
+
+    Plain arrays are not rounded. Cost each: a comparison, `circuits.inverse_sqrt` (dearest: 837 products), a product, a
+    truncation.
+    """
+    if not isinstance(x, Secret):
+        return jnp.sqrt(jnp.maximum(plain(x), 0))
+    out, largest = bits + 2 + _whole_bits(x), max(x.bound, 1)
+    at_most = math.ceil(math.sqrt(largest) * 2.0 ** (out + x.scale / 2) * (1 + 2.0**-20)) + largest
+    positive = x._like(x.shares, x.scale + out, at_most, "square root")  # refuse before anything is sent
+    positive.shares = circuits.relu(x.rt, x.shares)
+    inverse = circuits.inverse_sqrt(x.rt, positive.shares, x.scale, largest, out)
+    return rescale(x._like(multiply(x.rt, positive.shares, inverse), x.scale + out, at_most, "square root"), bits)
+
+
+def _whole_bits(x: Secret) -> int:
+    """Bits before the point of the largest that x can be."""
+    return max(x.bound.bit_length() - x.scale, 0)

@@ -56,7 +56,7 @@ def mask(x: Any, kept: Any) -> Any:
     if not isinstance(x, Secret):
         return jnp.where(kept.reshape(-1, *(1,) * (x.ndim - 1)), x, 0)
     column = kept.reshape(1, -1, *(1,) * (x.ndim - 1))
-    return Secret(x.rt, jnp.where(column, x.shares, jnp.zeros_like(x.shares)), x.scale, x.bound, "mask")
+    return x._like(jnp.where(column, x.shares, jnp.zeros_like(x.shares)), x.scale, x.bound, "mask", bit=x.bit)
 
 
 def off_diagonal(x: Any) -> Any:

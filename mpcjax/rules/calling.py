@@ -1,0 +1,68 @@
+"""Running the parts of a rule on secrets: what goes wrong in them names the rule, the line and what to do."""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+
+import mpcjax.secret
+from mpcjax.rules.base import Rule
+
+NOT_THEIRS = (
+    str(Path(__file__).parents[1]),
+    *(str(Path(module.__file__ or "").parent) for module in (jax, jaxlib, np)),
+)  # folders of this library, JAX and NumPy
+
+
+def call(rule: Rule, part: str, messages: Any, public: Any) -> Any:
+    """`rule.part(messages, public)` on a `Secret`; meanwhile nothing may open as an output.
+
+    An exception keeps its type; its message begins with the rule and, where code of the rule's author is on the way, the
+    line: the innermost one outside of mpcjax, JAX and NumPy.
+    """
+    rt = messages.rt
+    rt.closed, before = f"rule {rule.name!r}: {part}", rt.closed
+    try:
+        return getattr(rule, part)(messages, public)
+    except Exception as error:
+        _explain(error, rule, part)
+        raise
+    finally:
+        rt.closed = before
+
+
+def _explain(error: Exception, rule: Rule, part: str) -> None:
+    """Put the rule and the line in front of the message."""
+    if getattr(error, "explained", False):
+        return
+    where = line_of(error)
+    message = str(error) + _advice(error)
+    error.args = (f"rule {rule.name!r}, {part} on secrets{f', {where}' if where else ''}: {message}", *error.args[1:])
+    error.explained = True  # type: ignore[attr-defined]
+
+
+def line_of(error: BaseException) -> str:
+    """Where an exception comes from in code that is neither of this library nor of JAX or NumPy: file:line and its text."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(NOT_THEIRS)]
+    if not frames or frames[-1].lineno is None:
+        return ""
+    last = frames[-1]
+    text = linecache.getline(last.filename, last.lineno or 0).strip()
+    return f"{last.filename}:{last.lineno}" + (f" `{text}`" if text else "")
+
+
+def _advice(error: Exception) -> str:
+    """JAX does not know what a secret is; it says so in its own words."""
+    if "mpcjax.secret" not in str(error) or "Secret'" not in str(error):
+        return ""
+    functions = ", ".join(name for name in mpcjax.secret.__all__ if name[0].islower())
+    return (
+        ". Functions and transformations of JAX do not take secrets: use operators and the function of the same name in "
+        f"mpcjax.secret, which has {functions}"
+    )
