@@ -16,6 +16,7 @@ from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret, project, public, relu, rescale, weighted_sum, where
 from mpcjax.sharing import Shamir
+from mpcjax.spreading import Spread
 
 
 @pytest.fixture
@@ -96,6 +97,44 @@ def test_an_array_without_known_values_needs_a_bound(rt, dtype):
             public(other, bits=60, bound=9.0)
 
     jax.eval_shape(trace, jnp.ones(4, dtype))
+
+
+def test_a_stated_bound_is_the_same_whether_values_are_known_or_not(rt):
+    """Parties that trace nothing must take the material that tracing has counted."""
+    x = secret(rt, (4,), 10, 12)
+
+    def bounds(weights, counts, chosen) -> list[tuple[int, int]]:
+        stated = public(weights, bits=7, bound=0.3), public(counts, bound=5), chosen
+        found = [operation(y) for y in stated for operation in (lambda y: x + y, lambda y: x * y, lambda y: y @ x)]
+        return [(y.scale, y.bound) for y in found]
+
+    known, traced = (np.full(4, 0.1, np.float32), np.arange(4), np.arange(4) > 1), []
+    jax.eval_shape(lambda *given: traced.append(bounds(*given)), *known)
+    assert traced == [bounds(*known)]
+
+
+ON_SLICES = {
+    "index": lambda x: x[0],
+    "reshape": lambda x: x.reshape(2, -1),
+    "transpose": lambda x: x.T,
+    "stack": lambda x: functions.stack([x[0], x[1]]),
+    "sum along parameters": lambda x: x.sum(),
+    "max along parameters": lambda x: x.max(axis=1),
+    "public vector": lambda x: x + np.arange(3),
+    "public factors": lambda x: x * np.arange(3),
+    "product with a public vector": lambda x: x @ np.ones(3),
+    "inner products": lambda x: x @ x.sum(axis=0),
+    "sort": lambda x: functions.sort(x),
+}
+
+
+@pytest.mark.parametrize("case", ON_SLICES)
+def test_what_slices_do_not_allow_is_refused_on_a_mesh(rt, case):
+    rt.spread = Spread("parameters", 2, 6)
+    x = secret(rt, (4, 3), 4, 8)
+    assert (2 * x.sum(axis=0) - np.ones(4) @ (x * np.ones((4, 1)) + 1)).shape == (3,)  # what they do
+    with pytest.raises(ValueError, match="not on a mesh"):
+        ON_SLICES[case](x)
 
 
 def test_numbers_that_are_not_finite_are_refused(rt):

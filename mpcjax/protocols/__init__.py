@@ -2,7 +2,16 @@
 
 from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.inputs import Dealers, check_dealings, deal, deal_masks, dealers
-from mpcjax.protocols.multiply import beaver, combination, dot, gram, matrix_product, multiply, weighted_squares
+from mpcjax.protocols.multiply import (
+    beaver,
+    combination,
+    dot,
+    gram,
+    matrix_product,
+    matrix_vector,
+    multiply,
+    weighted_squares,
+)
 from mpcjax.protocols.opening import open_many, open_now
 from mpcjax.protocols.output import open_output
 from mpcjax.protocols.parted import claim_sum, fixed_sum, projections
@@ -28,6 +37,7 @@ __all__ = [
     "fixed_sum",
     "gram",
     "matrix_product",
+    "matrix_vector",
     "multiply",
     "open_many",
     "open_now",

@@ -68,6 +68,19 @@ def combination(rt: Runtime, w: Any, x: Any) -> Any:
     return z
 
 
+def matrix_vector(rt: Runtime, x: Any, y: Any) -> Any:
+    """sum_l x[j, l] y[l] for secret `x [rows, J, L]`, `y [rows, L]`: `[rows, J]`. One opening per j.
+
+    One claim of length L, the sum of the columns of x with weights y, where inner products would be claims of J L.
+    """
+    if rt.scheme.robust:
+        return rt.field.sum(beaver(rt, *jnp.broadcast_arrays(x, y[:, None])), axis=2)
+    local = kernels.materialized(lambda y, x: rt.field.dot(x, y[:, None], axis=-1), y, x)
+    z = reduce_degree(rt, local, "matrix and vector")
+    rt.claim(Combination(y, jnp.swapaxes(x, 1, 2), z))
+    return z
+
+
 def matrix_product(rt: Runtime, w: Any, x: Any) -> Any:
     """sum_j w[i, j] x[j, l] for secret `w [rows, I, J]`, `x [rows, J, L]`: `[rows, I, L]`. One opening per i, l.
 

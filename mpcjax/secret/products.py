@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.fields import kernels
-from mpcjax.protocols import combination, matrix_product
+from mpcjax.protocols import combination, matrix_product, matrix_vector
 from mpcjax.protocols import dot as inner_product
 from mpcjax.secret.array import Secret
 from mpcjax.secret.public import Known, known, plain
@@ -37,10 +37,10 @@ def _of_secrets(x: Secret, y: Secret) -> Secret:
     found = x._like(x.shares, scale, bound, "matrix product")
     if y.ndim == 1:
         y.rt.spread.refuse("an inner product of messages in combine")
-        found.shares = inner_product(x.rt, x.shares, y.shares if x.ndim == 1 else y.shares[:, None])
+        product = inner_product if x.ndim == 1 else matrix_vector
     else:
         product = combination if x.ndim == 1 else matrix_product
-        found.shares = product(x.rt, x.shares, y.shares)
+    found.shares = product(x.rt, x.shares, y.shares)
     return found
 
 

@@ -30,7 +30,7 @@ def public(x: Any, *, bits: int | None = None, bound: float | None = None) -> Kn
     if isinstance(x, Known):
         return x
     if _compat.is_concrete(x):
-        return _concrete(x, "public", bits, bound)
+        return dataclasses.replace(_concrete(x, "public", bits, bound), stated=bound is not None)
     dtype = x.dtype
     if dtype == np.bool_:
         return Known(x, 0, 1, True)
@@ -38,7 +38,7 @@ def public(x: Any, *, bits: int | None = None, bound: float | None = None) -> Kn
     if bound is None or (bits is None and not whole):
         raise TypeError(
             f"a public array of {dtype} whose values are not known while tracing: say how large and how fine they are, "
-            "mpcjax.secret.public(x, bits=16, bound=1.0)"
+            "mpcjax.secret.public(x, bits=16, bound=1.0); or, if it is a constant, compute it with NumPy"
         )
     bits = 0 if bits is None else bits
     limit = math.ceil(float(np.float32(bound)) * 2.0**bits)
@@ -88,6 +88,7 @@ def _concrete(x: Any, operation: str, bits: int | None, bound: float | None, mos
 
 def _rounded(values: np.ndarray, operation: str, bits: int | None, bound: float | None, most: int | None) -> Known:
     if bound is not None:
+        bound = float(np.float32(bound))  # as where the values are not known
         values = np.clip(np.where(np.isnan(values), 0, values), -bound, bound)
     if not np.all(np.isfinite(values)):
         raise ValueError(f"{operation} of a secret and a public number that is not finite: legal are finite numbers")
@@ -114,7 +115,8 @@ def _needed(values: np.ndarray) -> int:
 class Known:
     """A public array on the grid of 2^-bits, |values| 2^bits <= `bound`; see `public`, which makes it.
 
-    `bit`: it is boolean. `integers`: the values in units, on the host, where they are known while tracing.
+    `bit`: it is boolean. `integers`: the values in units, on the host, where they are known while tracing. `stated`: the
+    bound is the caller's, and what follows from it must be the same whether the values are known or not.
     """
 
     values: Any
@@ -122,6 +124,7 @@ class Known:
     bound: int
     bit: bool = False
     integers: np.ndarray | None = None
+    stated: bool = False
 
     __array_ufunc__ = None  # NumPy and JAX leave the operators to this class or to `Secret`
 
@@ -165,7 +168,7 @@ class Known:
 
     def weight(self, axis: int) -> int:
         """At most sum_i |values_i| 2^bits along `axis`."""
-        if self.integers is None or not self.integers.size:
+        if self.stated or self.bit or self.integers is None or not self.integers.size:
             return self.bound * max(self.shape[axis], 1)
         return int(np.max(np.sum(np.abs(self.integers.astype(object)), axis=axis)))
 

@@ -19,7 +19,7 @@ from mpcjax.sharing import Shamir
 from tests.protocols._play import compiled, reveal, values
 
 SHAPES = [(3, 5), (3, 5), (3,)]
-KINDS = ["multiply", "dot", "weighted squares", "combination", "gram"]
+KINDS = ["multiply", "dot", "weighted squares", "combination", "gram", "matrix and vector", "matrix product"]
 CHECKED = [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(Field(5), 3, 1)]
 ROBUST = pytest.param(Shamir(F31, 4, 1), marks=pytest.mark.long)
 KEY = np.array([1, 2], np.uint32)
@@ -43,8 +43,10 @@ def every_product(rt: Runtime, x: Any, y: Any, w: Any) -> dict[str, Any]:
         "weighted squares": protocols.weighted_squares(rt, x, weights),
         "combination": protocols.combination(rt, w, x),
         "gram": protocols.gram(rt, x),
+        "matrix and vector": protocols.matrix_vector(rt, x, y[:, 0]),
+        "matrix product": protocols.matrix_product(rt, y[:, :2, :3], x),
     }
-    assert len(rt.products) == (0 if rt.scheme.robust else len(KINDS))
+    assert len(rt.products) == (0 if rt.scheme.robust else len(KINDS) + 1)  # one for each row of the last
     verify(rt)
     rt.require_settled("output")
     return found
@@ -56,7 +58,7 @@ def program(scheme: Shamir) -> Callable[..., Any]:
 
 
 def no_errors(scheme: Shamir) -> np.ndarray:
-    return np.zeros(len(KINDS), scheme.field.dtype)
+    return np.zeros(len(KINDS) + 1, scheme.field.dtype)
 
 
 @pytest.mark.parametrize("scheme", [*CHECKED, ROBUST], ids=name)
@@ -71,12 +73,14 @@ def test_products_are_right(scheme: Shamir) -> None:
         "weighted squares": np.sum(x * x * np.arange(5), axis=1),
         "combination": np.sum(w[:, None] * x, axis=0),
         "gram": x @ x.T,
+        "matrix and vector": x @ y[0],
+        "matrix product": y[:2, :3] @ x,
     }
     for kind, value in expected.items():
         assert np.array_equal(reveal(scheme, found[kind]), value % scheme.field.modulus), kind
 
 
-@pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
+@pytest.mark.parametrize("kind", range(len(KINDS) + 1), ids=[*KINDS, "second row"])
 @pytest.mark.parametrize("scheme", CHECKED, ids=name)
 def test_a_wrong_claim_of_any_kind_is_caught(scheme: Shamir, kind: int) -> None:
     for seed, error in enumerate((1, scheme.field.modulus - 1)):
