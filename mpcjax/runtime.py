@@ -73,6 +73,16 @@ class Combination:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class RowsTimes:
+    """Claims z[j] = sum_l x[j, l] y[l]: `x [rows, J, L]`, `y [rows, L]`, `z [rows, J]`."""
+
+    x: Any
+    y: Any
+    z: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Gram:
     """Claims z[i, j] = sum_l x[i, l] x[j, l] for all i, j: `x [rows, n, L]`, `z [rows, n, n]`, symmetric."""
 
@@ -93,7 +103,7 @@ class Projected:
     z: Any
 
 
-Claim = Dots | Squares | Combination | Gram | Projected
+Claim = Dots | Squares | Combination | RowsTimes | Gram | Projected
 
 
 class Runtime:

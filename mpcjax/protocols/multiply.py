@@ -21,7 +21,7 @@ import numpy as np
 from mpcjax.fields import kernels
 from mpcjax.fields.gram import gram as inner_products
 from mpcjax.protocols.opening import king_open, open_many
-from mpcjax.runtime import Combination, Dots, Gram, Runtime, Squares
+from mpcjax.runtime import Combination, Dots, Gram, RowsTimes, Runtime, Squares
 
 
 def multiply(rt: Runtime, x: Any, y: Any) -> Any:
@@ -71,13 +71,13 @@ def combination(rt: Runtime, w: Any, x: Any) -> Any:
 def matrix_vector(rt: Runtime, x: Any, y: Any) -> Any:
     """sum_l x[j, l] y[l] for secret `x [rows, J, L]`, `y [rows, L]`: `[rows, J]`. One opening per j.
 
-    One claim of length L, the sum of the columns of x with weights y, where inner products would be claims of J L.
+    All claims become one inner product of length L in `verify`, where those of `dot` would have a length of J L.
     """
     if rt.scheme.robust:
         return rt.field.sum(beaver(rt, *jnp.broadcast_arrays(x, y[:, None])), axis=2)
     local = kernels.materialized(lambda y, x: rt.field.dot(x, y[:, None], axis=-1), y, x)
     z = reduce_degree(rt, local, "matrix and vector")
-    rt.claim(Combination(y, jnp.swapaxes(x, 1, 2), z))
+    rt.claim(RowsTimes(x, y, z))
     return z
 
 

@@ -4,8 +4,9 @@ Every claimed inner product is multiplied by an independent public coefficient a
 into c pieces, X(v) = sum X_k v^k and Y(v) = sum Y_k v^(c-1-k), the coefficient of v^(c-1) in X(v).Y(v) is the claimed
 X.Y; the other 2c - 2 are computed and shared, a public v is drawn, and X(v), Y(v) of 1/c the length go on. The last
 product is masked by random sharings and opened. A Gram matrix Z = X X^T joins the batch as one inner product: for public
-random u, w it is (u X).(w X) = u Z w. (Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai 2019; Goyal, Song 2020,
-"Malicious security comes free in honest-majority MPC"; the folding in the form of Bootle et al. 2016.)
+random u, w it is (u X).(w X) = u Z w; the products z of the rows of X with one y join as (u X).y = u.z. (Boneh, Boyle,
+Corrigan-Gibbs, Gilboa, Ishai 2019; Goyal, Song 2020, "Malicious security comes free in honest-majority MPC"; the folding
+in the form of Bootle et al. 2016.)
 
 Guarantee (t < m/2 active): if one claim is wrong, `verify` passes with probability at most 2**-SECURITY_BITS; the error
 of one try is at most 1 - prod (1 - d_i / p) over its challenges of degree d_i, and tries are repeated in small fields.
@@ -25,7 +26,7 @@ from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
-from mpcjax.runtime import Claim, Combination, Dots, Gram, Projected, Runtime
+from mpcjax.runtime import Claim, Combination, Dots, Gram, Projected, RowsTimes, Runtime
 
 
 def verify(rt: Runtime) -> None:
@@ -92,7 +93,7 @@ def _error(rt: Runtime, length: int) -> float:
 
 
 def _length(claim: Claim) -> int:
-    if isinstance(claim, Gram):
+    if isinstance(claim, (Gram, RowsTimes)):
         return claim.x.shape[2]
     if isinstance(claim, (Combination, Projected)):
         return claim.w.shape[1]
@@ -131,6 +132,9 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
         x = kernels.inner(field, claim.x[:, None], weights[None, :, None])
         y = jnp.broadcast_to(claim.w[:, None], x.shape)
         return x, y, kernels.inner(field, claim.z[:, None], weights[None])
+    if isinstance(claim, RowsTimes):
+        x = kernels.materialized(lambda x, u: kernels.combine(field, u[None], x[:, None], axis=2), claim.x, weights)
+        return x, jnp.broadcast_to(claim.y[:, None], x.shape), kernels.inner(field, claim.z[:, None], weights[None])
     if isinstance(claim, Projected):
         if claim.y.shape[1] != repeats:
             raise OrderError(f"{claim.y.shape[1]} directions were drawn for {repeats} tries: claims were added since")

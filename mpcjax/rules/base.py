@@ -97,6 +97,7 @@ class Rule(abc.ABC):
     def combine(self, messages: Any, public: Public) -> Any:
         """`messages [n, d]`, secret or plain, to `[d]`. Written with operators and `mpcjax.secret` functions.
 
+        What cannot run on secrets is refused with its line and what to use instead (see `mpcjax.rules.calling`).
         Rows of peers that are not accepted are zero. A poisoned message that passes the certificate is a message.
         By default their sum with the weights of `score` and `weigh`.
         """

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import mpcjax.secret as ms
+from mpcjax.fields import F31
+from mpcjax.sharing import Shamir
 from tests.secret._run import Case, Found, Of, on_secrets
 
 TOP = 2.0**54  # at 4 fractional bits; differences of two reach p / 8
@@ -180,6 +182,18 @@ CASES = {name: case for group in GROUPS for name, case in group.items()}
 @cache
 def secret_results(number: int) -> dict[str, Found]:
     return on_secrets(GROUPS[number])
+
+
+@cache
+def robust_results() -> dict[str, Found]:
+    return on_secrets({name: case for name, case in PRODUCTS.items() if name != "bits @ [n, d]"}, Shamir(F31, 4, 1))
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTS if name != "bits @ [n, d]"])
+def test_products_in_robust_mode(name: str) -> None:
+    """They take other material there, and the field of 31 bits holds them."""
+    expected = PRODUCTS[name].plain().astype(np.float64)
+    assert np.all(np.abs(robust_results()[name].values - expected) <= PRODUCTS[name].error)
 
 
 @pytest.mark.parametrize("name", CASES)
