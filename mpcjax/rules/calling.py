@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,8 @@ import numpy as np
 import mpcjax.secret
 from mpcjax.rules.base import Rule
 
-NOT_THEIRS = (
-    str(Path(__file__).parents[1]),
-    *(str(Path(module.__file__ or "").parent) for module in (jax, jaxlib, np)),
-)  # folders of this library, JAX and NumPy
+FOLDERS = (Path(__file__).parents[1], *(Path(module.__file__ or "").parent for module in (jax, jaxlib, np)))
+NOT_THEIRS = tuple(f"{folder}{os.sep}" for folder in FOLDERS)
 
 
 def call(rule: Rule, part: str, messages: Any, public: Any) -> Any:
