@@ -111,6 +111,19 @@ def _needed(values: np.ndarray) -> int:
     return int(np.max(53 - exponent - zeros, initial=0))
 
 
+def _operator(name: str, swapped: bool) -> Any:
+    """An operator beside plain arrays; beside secrets it is theirs."""
+    function = getattr(operator, name)
+
+    def method(self: Known, other: Any) -> Any:
+        if isinstance(other, Unreadable):
+            return NotImplemented
+        own, other = plain(self), plain(other)
+        return function(other, own) if swapped else function(own, other)
+
+    return method
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Known:
     """A public array on the grid of 2^-bits, |values| 2^bits <= `bound`; see `public`, which makes it.
@@ -127,6 +140,13 @@ class Known:
     stated: bool = False
 
     __array_ufunc__ = None  # NumPy and JAX leave the operators to this class or to `Secret`
+
+    __add__, __radd__ = _operator("add", False), _operator("add", True)
+    __sub__, __rsub__ = _operator("sub", False), _operator("sub", True)
+    __mul__, __rmul__ = _operator("mul", False), _operator("mul", True)
+    __truediv__, __rtruediv__ = _operator("truediv", False), _operator("truediv", True)
+    __matmul__, __rmatmul__ = _operator("matmul", False), _operator("matmul", True)
+    __lt__, __le__, __gt__, __ge__ = (_operator(name, False) for name in ("lt", "le", "gt", "ge"))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -181,23 +201,3 @@ def plain(x: Any) -> Any:
 def _shifted(integers: np.ndarray, up: int, bound: int) -> np.ndarray:
     wide = integers if bound << up < 1 << 62 else integers.astype(object)
     return np.asarray(wide * (1 << up)) if up else integers
-
-
-def _operator(name: str, swapped: bool) -> Any:
-    """An operator beside plain arrays; beside secrets it is theirs."""
-    function = getattr(operator, name)
-
-    def method(self: Known, other: Any) -> Any:
-        if isinstance(other, Unreadable):
-            return NotImplemented
-        own, other = plain(self), plain(other)
-        return function(other, own) if swapped else function(own, other)
-
-    return method
-
-
-for _name in ("add", "sub", "mul", "truediv", "matmul"):
-    setattr(Known, f"__{_name}__", _operator(_name, False))
-    setattr(Known, f"__r{_name}__", _operator(_name, True))
-for _name in ("lt", "le", "gt", "ge"):
-    setattr(Known, f"__{_name}__", _operator(_name, False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,7 @@ from mpcjax.sharing import Shamir
 PARTIES = 3
 SHARES = np.random.default_rng(0).integers(0, F61.modulus, (PARTIES, 3, 3), np.uint64)
 
-LOCAL: dict[str, Callable[[Secret], Secret]] = {
+LOCAL: dict[str, Callable[[Any], Any]] = {
     "a number": lambda x: 1.5 - x,
     "as many numbers as parties": lambda x: x + np.arange(3) * 0.5,
     "a column": lambda x: x * np.arange(3)[:, None],
