@@ -60,8 +60,8 @@ def backdoor(boost: float | None = None, share: float = 20 / 64, trigger: Trigge
       share: of a batch that is stamped, in (0, 1]; 20 of 64 in the paper.
       trigger: ``Trigger()`` by default. ``mpcjax.train.success_rate`` measures on the test set how often it works.
 
-    Reference: Bagdasaryan et al. 2020, "How to backdoor federated learning", section 4.2 (boost: equation 3 with eta =
-    1, shared by f colluding peers); the trigger of pixels is that of Gu et al. 2017, "BadNets".
+    Reference: Bagdasaryan et al. 2020, "How to backdoor federated learning", section 4.2 (model replacement with eta = 1,
+    shared by f colluding peers); the trigger of pixels is that of Gu et al. 2017, "BadNets".
     """
     if boost is not None and not (boost > 0 and math.isfinite(boost)):
         raise ValueError(f"boost={boost}: legal are positive numbers, or None for n / f")

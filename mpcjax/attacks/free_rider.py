@@ -15,8 +15,8 @@ def free_rider(std: float = 0.0, of: str = "zero") -> Attack:
       std: of the noise; 0, the default, sends the base as it is. Otherwise it needs ``key``.
       of: ``"zero"``, as if the model had not changed; ``"last"``, the last aggregate, given to the call as ``center``.
 
-    Reference: Lin et al. 2019, "Free-riders in federated learning", sections 3 (random weights) and 4 (the last change
-    of the model); Fraboni et al. 2021, "Free-rider attacks on model aggregation", section 3 (plain, and with noise).
+    Reference: Lin et al. 2019, "Free-riders in federated learning" (random weights, and the last change of the model);
+    Fraboni et al. 2021, "Free-rider attacks on model aggregation" (plain, and disguised by noise).
     """
     if not 0 <= std < float("inf"):
         raise ValueError(f"std={std}: the standard deviation is a number from 0; 0 for no noise")

@@ -20,8 +20,8 @@ def mimic(peer: int = 0, direction: Any = None) -> Attack:
       direction: ``[d]``, the columns in the order of the flattened updates; k is then the honest peer of the largest
         product ``x_k . direction``, and ``peer`` is not used. ``mimic_learn`` finds one in a warm-up, a few rounds long.
 
-    Reference: Karimireddy et al. 2022, "Byzantine-robust learning on heterogeneous datasets via bucketing", section 3
-    and appendix (choice of k). Their code then keeps the k of the last warm-up round; here k follows the direction.
+    Reference: Karimireddy et al. 2022, "Byzantine-robust learning on heterogeneous datasets via bucketing", the
+    mimic attack and its choice of k. Their code keeps the k of the last warm-up round; here k follows the direction.
     """
     if not isinstance(peer, int | np.integer) or isinstance(peer, bool) or peer < 0:
         raise ValueError(f"peer={peer!r}: legal are whole numbers from 0, counted among the honest peers")

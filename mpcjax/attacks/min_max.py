@@ -28,7 +28,7 @@ def min_max(deviation: str = "unit") -> Attack:
       deviation: ``"unit"``, mu / |mu|; ``"sign"``, sign(mu); ``"std"``, sigma per coordinate. The default is that of
         the authors' code.
 
-    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine", section IV.B, algorithm 1.
+    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine", the attacks that know no rule, and algorithm 1.
     """
 
     def legal(between, distances, honest):
@@ -45,7 +45,7 @@ def min_sum(deviation: str = "unit") -> Attack:
     Args:
       deviation: as in ``min_max``.
 
-    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine", section IV.B, algorithm 1.
+    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine", the attacks that know no rule, and algorithm 1.
     """
 
     def legal(between, distances, honest):

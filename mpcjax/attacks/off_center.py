@@ -20,14 +20,13 @@ def off_center(clip: float = 10.0, angle: float = 180.0, history: float = 0.0) -
 
     Args:
       clip: the rule's tau, which is public.
-      angle: in degrees. 180, the default, walks straight back, and does the most harm in one round; 90 adds up over
-        rounds, for it moves a center that was made from the honest mean sideways.
+      angle: in degrees. 180, the default, is straight back, which takes the most progress in one round. 90 is the
+        paper's: sideways, round after round the same way, so that the center itself drifts.
       history: how much of u is the center, in 0..1.
 
     Reference: Ozfatura et al. 2022, "Byzantines can also learn from history: fall of centered clipping in federated
-    learning", section III (relocated orthogonal perturbation). That is ``off_center(angle=90.0, history=...)``: the
-    paper's u mixes mu with the center too. It scales the row by ALIE's z instead of by the clip, which need not be
-    known then; the straight way back is ours.
+    learning", relocated orthogonal perturbation: ``angle=90.0`` and a u that mixes mu with the center. The authors' code
+    scales by ALIE's z, not knowing the clip, and may start between v and mu; here the clip is known and v the start.
     """
     if not (clip > 0 and math.isfinite(clip)):
         raise ValueError(f"clip={clip}: legal are positive numbers; take that of the rule")

@@ -65,10 +65,11 @@ def optimal(
       start, step, ratio: of the search.
 
     ByzFL 0.0.11 goes only upward after the doubling, and misses a maximum that lies before the first step; here, as in
-    the code of Farhadkhani et al. 2022, the search goes both ways.
+    its earlier ``LineMaximize``, the search goes both ways. For a rule whose result is no estimate of mu, such as RSA,
+    the distance is what it says and no more.
 
-    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine", section IV.A (the objective); Allouah et al.
-    2023, "Fixing by mixing", appendix (optimal ALIE and FOE with 20 evaluations).
+    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine" (attacks that know the rule: the objective);
+    Allouah et al. 2023, "Fixing by mixing" (optimal ALIE and FOE); the search is ByzFL's.
     """
     _check(evaluations, start, step, ratio)
     aggregate = rule if _is_function(rule) else resolve(rule)
