@@ -125,6 +125,14 @@ def test_mimic_along_a_direction():
         np.testing.assert_array_equal(found, np.tile(chosen, (BAD, 1)))
 
 
+def test_mimic_copies_no_malicious_peer():
+    """Not the one farthest along the direction, nor one that is counted too far while the mask is not known yet."""
+    direction = np.ones(40, np.float32)
+    rows = np.where(MASKS["mask"][:, None], np.float32(9), ROWS)
+    np.testing.assert_array_equal(crafted(attacks.mimic(direction=direction), rows)[0], ROWS[np.argmax(HONEST.sum(1))])
+    np.testing.assert_array_equal(traced(attacks.mimic(20))[0], ROWS[19])
+
+
 def learned(rounds, z):
     """The warm-up of the authors' code, in float64."""
     mean = np.zeros(40)
@@ -159,6 +167,8 @@ def test_a_free_rider_sends_nothing_or_the_last_aggregate():
 
 
 def test_a_free_riders_noise():
+    with pytest.raises(ValueError, match="key="):
+        crafted(attacks.free_rider(0.1))
     rows, last = jnp.zeros((4, 100_000)), jnp.full(100_000, 5.0)
     noise = np.asarray(attacks.free_rider(0.1, of="last")(rows, 2, key=KEY, center=last))[-2:]
     np.testing.assert_allclose(noise.mean(axis=1), 5, atol=0.002)

@@ -111,6 +111,21 @@ def test_harms_every_rule_at_least_as_much_as_the_fixed_factor(kind, rule, given
     assert distance(attacks.ATTACKS[kind](rule)) >= 0.999 * distance(fixed)
 
 
+@pytest.mark.parametrize("kind", LINES)
+def test_the_rule_runs_with_the_center_of_the_call(kind):
+    center = np.full(12, -0.5)
+
+    def clipping(rows):
+        lengths = np.linalg.norm(rows - center, axis=1)
+        return center + (np.minimum(1, 2.0 / lengths)[:, None] * (rows - center)).mean(axis=0)
+
+    found = factor_of(kind, attacks.ATTACKS[kind](mpcjax.rules.centered_clipping(clip=2.0)), center=center.astype("f4"))
+    assert found == pytest.approx(search(kind, clipping), rel=1e-3)
+    assert found != pytest.approx(
+        factor_of(kind, attacks.ATTACKS[kind](mpcjax.rules.centered_clipping(clip=2.0))), rel=0.01
+    )
+
+
 def test_the_plain_mean_is_harmed_without_end():
     """Every doubling pays: 10 (1 + 2 + ... + 2^18)."""
     assert factor_of("opt_ipm", attacks.opt_ipm("mean")) == pytest.approx(10 * (2**19 - 1), rel=1e-4)
