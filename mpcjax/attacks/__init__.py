@@ -38,7 +38,7 @@ from mpcjax.attacks.mimic import mimic as mimic
 from mpcjax.attacks.mimic import mimic_learn as mimic_learn
 from mpcjax.attacks.mimic import mimic_start as mimic_start
 from mpcjax.attacks.min_max import min_max as min_max
-from mpcjax.attacks.min_max import min_sum as min_sum
+from mpcjax.attacks.min_sum import min_sum as min_sum
 from mpcjax.attacks.off_center import off_center as off_center
 from mpcjax.attacks.optimal import opt_alie as opt_alie
 from mpcjax.attacks.optimal import opt_ipm as opt_ipm

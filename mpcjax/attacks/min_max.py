@@ -1,4 +1,4 @@
-"""Min-max and min-sum: as far from the honest mean as an honest update may be from the others."""
+"""Min-max: as far from the honest mean as two honest updates are from each other; and the search min-sum shares."""
 
 from __future__ import annotations
 
@@ -34,27 +34,11 @@ def min_max(deviation: str = "unit") -> Attack:
     def legal(between, distances, honest):
         return jnp.max(jnp.where(honest, distances, -jnp.inf)) <= jnp.max(between)
 
-    return _largest("min_max", deviation, legal)
+    return largest("min_max", deviation, legal)
 
 
-def min_sum(deviation: str = "unit") -> Attack:
-    """``mu - gamma dev``, its squared distances to the honest updates adding up to no more than an honest one's.
-
-    gamma is the largest found with ``sum_i |m - x_i|^2 <= max_j sum_i |x_j - x_i|^2``, as in ``min_max``.
-
-    Args:
-      deviation: as in ``min_max``.
-
-    Reference: Shejwalkar, Houmansadr 2021, "Manipulating the Byzantine", the attacks that know no rule, and algorithm 1.
-    """
-
-    def legal(between, distances, honest):
-        return jnp.sum(jnp.where(honest, distances, 0)) <= jnp.max(jnp.sum(between, axis=1))
-
-    return _largest("min_sum", deviation, legal)
-
-
-def _largest(name: str, deviation: str, legal: Legal) -> Attack:
+def largest(name: str, deviation: str, legal: Legal) -> Attack:
+    """``mu - gamma dev`` with the largest legal gamma: ``min_max`` and ``min_sum`` differ in what is legal."""
     if deviation not in DEVIATIONS:
         raise ValueError(f"deviation={deviation!r}: legal are {', '.join(map(repr, DEVIATIONS))}")
 
