@@ -108,6 +108,7 @@ def test_a_program_that_takes_a_report_is_compiled_once():
     assert len(traced) == 1
 
 
+@pytest.mark.long
 def test_a_corrected_liar_is_named_and_the_committee_goes_on():
     """All peers sit on the robust committee: who lied once must sit again, and is corrected again."""
     cheat = mpcjax.attacks.Cheat(peers=(1,), phase="open")
