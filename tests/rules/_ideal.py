@@ -11,9 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from mpcjax import _compat, circuits
+from mpcjax import _compat
 from mpcjax.circuits.divide import _require
 from mpcjax.circuits.truncate import _require_bound
 from mpcjax.fields import F61, fixed
@@ -89,12 +88,6 @@ def _within(found: Any, bound: int) -> None:
 
 
 IDEAL = (is_negative, less_than, maximum, sort, ranks, truncate_nearest, reciprocal, inverse_sqrt)
-
-
-@pytest.fixture
-def ideal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for function in IDEAL:
-        monkeypatch.setattr(circuits, function.__name__, function)
 
 
 def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:

@@ -14,11 +14,10 @@ import mpcjax
 from mpcjax.rules import RULES, Public, Rule, bucketing
 from mpcjax.setup import Setup
 from tests.api._reference import REFERENCES
-from tests.rules._ideal import SCHEME, ideal, on_secrets
+from tests.rules._ideal import SCHEME, on_secrets
 
 PEERS, LENGTH = 8, 12
 ACCURATE = {"fltrust": 2e-5}  # what is less so than float32 sums
-__all__ = ["ideal"]  # the fixture
 
 every = pytest.mark.parametrize("name", sorted(RULES))
 
