@@ -84,5 +84,5 @@ def require_gram(name: str, rule: Any) -> None:
     if not isinstance(rule, GramRule):
         raise ValueError(
             f"rule {name!r} of rule={rule!r}: legal are rules that need no more of the vectors than inner products, such as "
-            "multi_krum() or geometric_median(); of others only bucketing can be made"
+            "multi_krum() or geometric_median(); before others there are bucketing and nearest-neighbour mixing"
         )

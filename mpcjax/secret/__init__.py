@@ -34,6 +34,7 @@ from mpcjax.secret.rows import SecretRows as SecretRows
 from mpcjax.secret.rows import averages as averages
 from mpcjax.secret.rows import grouped_back as grouped_back
 from mpcjax.secret.rows import mixed_back as mixed_back
+from mpcjax.secret.rows import mixtures as mixtures
 from mpcjax.secret.rows import rows_of as rows_of
 from mpcjax.secret.rows import scaled_back as scaled_back
 from mpcjax.secret.weiszfeld import median_weights as median_weights

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import Field, kernels
-from mpcjax.protocols import dot, gram, symmetric
+from mpcjax.protocols import combination, dot, gram, symmetric
 from mpcjax.secret.array import Secret
 from mpcjax.secret.fractions import rescale
 
@@ -164,6 +164,18 @@ def mixed_back(weights: Any, matrix: Any) -> Any:
     checked = weights._like(weights.shares, weights.scale, bound, "weights of mixtures")
     shares = dot(weights.rt, jnp.moveaxis(matrix.shares, 1, 2), checked.shares[:, None])
     return checked._like(shares, weights.scale, bound, "weights of mixtures")
+
+
+def mixtures(matrix: Any, x: Any, most: int) -> Any:
+    """A x themselves for a secret `matrix [k, n]` of 0 and 1, at most `most` of them 1 in a row, and secret `x [n, d]`.
+
+    k d openings.
+    """
+    if not isinstance(x, Secret):
+        return matrix @ x
+    checked = x._like(x.shares, x.scale, x.bound * most, "mixtures")
+    mixed = [combination(x.rt, matrix.shares[:, k], checked.shares) for k in range(matrix.shape[0])]
+    return checked._like(jnp.stack(mixed, axis=1), x.scale, checked.bound, "mixtures")
 
 
 def grouped_back(weights: Any, matrix: Any, unit: int) -> Any:

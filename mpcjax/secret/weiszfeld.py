@@ -44,7 +44,7 @@ def _secret(rows: SecretRows, kept: Any, nu: float, steps: int) -> Secret:
     products = rows.products
     rt, n = products.rt, len(rows)
     known = short(pairs_of(products), PRODUCT_BITS)
-    floor = public_number(rt.field, jnp.square(jnp.float32(nu) * rows.unit), known.scale)
+    floor = jnp.square(jnp.float32(nu) * rows.unit)
     beta_bits = LEAST_BITS + max(math.ceil(math.log2(2 * rows.norm)), 0)
     bits = min(FACTOR_BITS, ROOM - beta_bits - math.ceil(math.log2(max(n / nu, 1))))
     if bits < LEAST_WEIGHT_BITS:
@@ -82,10 +82,11 @@ def _squared_distances(gram: Secret, weights: Secret) -> Secret:
 
 
 def _inverse_distances(squares: Secret, floor: Any, nu: float, bits: int) -> Secret:
-    """1 / max(nu, sqrt(squares)); `floor`: nu^2 times the square of the unit, which is at least 1."""
-    rt = squares.rt
-    least = max(math.floor(nu**2 * 2.0**squares.scale * (1 - 2.0**-20)), 1)
+    """1 / sqrt(max(floor, squares)); the public `floor` is at least nu^2, and one beyond all squares is as good as the bound."""
+    rt, most = squares.rt, math.floor(squares.bound * (1 - 2.0**-20))
+    least = max(min(math.floor(nu**2 * 2.0**squares.scale * (1 - 2.0**-20)), most), 1)
     bound = math.ceil(2.0 ** (bits + squares.scale / 2) / math.sqrt(least) * (1 + 2.0**-20)) + 2
-    larger = circuits.maximum(rt, squares.shares, floor)
-    shares = circuits.inverse_sqrt(rt, larger, squares.scale, max(squares.bound, least), bits, least=least)
+    encoded = public_number(rt.field, jnp.minimum(floor, np.float32(most / 2.0**squares.scale)), squares.scale)
+    larger = circuits.maximum(rt, squares.shares, encoded)
+    shares = circuits.inverse_sqrt(rt, larger, squares.scale, squares.bound, bits, least=least)
     return Secret(rt, shares, bits, bound, "inverse distances")

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax import _compat
 from mpcjax.circuits.divide import _require
 from mpcjax.circuits.truncate import _require_bound
 from mpcjax.fields import F61, fixed
@@ -64,27 +63,26 @@ def truncate_nearest(rt: Runtime, x: Any, bits: int, bound: int) -> Any:
     half = (1 << bits) >> 1
     _require_bound(F61, bound + half, "truncate_nearest")
     found = value(x)
-    _within(found, bound)
-    return shared((found + half) >> bits)
+    return _within(found, 0, bound, (found + half) >> bits)
 
 
 def reciprocal(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, least: int = 1) -> Any:
     _require(F61, "reciprocal", bound, least, 2 ** (scale + out_bits) // least + 1)
     found = value(x)
-    return shared(jnp.where(found > 0, (1 << (scale + out_bits)) // jnp.maximum(found, 1), 0))
+    return _within(found, least, bound, jnp.where(found > 0, (1 << (scale + out_bits)) // jnp.maximum(found, 1), 0))
 
 
 def inverse_sqrt(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, least: int = 1) -> Any:
     _require(F61, "inverse_sqrt", bound, least, int(2.0 ** (out_bits + scale / 2 + 1e-9) / least**0.5) + 1)
     found = value(x)
-    _within(found, bound)
     root = 2.0 ** (out_bits + scale / 2) / jnp.sqrt(jnp.maximum(found, 1).astype(jnp.float64))
-    return shared(jnp.where(found > 0, jnp.floor(root), 0))
+    return _within(found, least, bound, jnp.where(found > 0, jnp.floor(root), 0))
 
 
-def _within(found: Any, bound: int) -> None:
-    if _compat.is_concrete(found):
-        assert np.abs(np.asarray(found)).max(initial=0) <= bound
+def _within(found: Any, least: int, bound: int, result: Any) -> Any:
+    """Shares of what a circuit makes of `found`, and nonsense where it promises nothing."""
+    legal = (jnp.abs(found) <= bound) & ((found == 0) | (jnp.abs(found) >= least))
+    return shared(jnp.where(legal, result, 1 << 59))
 
 
 IDEAL = (is_negative, less_than, maximum, sort, ranks, truncate_nearest, reciprocal, inverse_sqrt)

@@ -60,6 +60,10 @@ CASES: dict[str, tuple[Rule, Callable[[np.ndarray], np.ndarray]]] = {
     "mixing, median": (rules.nearest_neighbour_mixing(MEDIAN, f=2), lambda x: median(mixed(x, 2))),
     "mixing, krum": (rules.nearest_neighbour_mixing(MULTI_KRUM, f=2), lambda x: krum(mixed(x, 2))),
     "mixing without poison": (rules.nearest_neighbour_mixing(MEDIAN, f=0), lambda x: x.mean(0)),
+    "mixing, mean": (
+        rules.nearest_neighbour_mixing(rules.norm_bounded(limit=1.5), f=2),
+        lambda x: mixed(clipped(x, 1.5), 2).mean(0),
+    ),
     "mixing twice": (
         rules.nearest_neighbour_mixing(rules.nearest_neighbour_mixing(MEDIAN, f=1), f=2),
         lambda x: median(mixed(mixed(x, 2), 1)),
@@ -111,6 +115,7 @@ CASES: dict[str, tuple[Rule, Callable[[np.ndarray], np.ndarray]]] = {
     ),
     "narrow median": (rules.geometric_median(nu=1e-3, steps=5), partial(median, nu=1e-3, steps=5)),
     "wide median": (rules.geometric_median(nu=10.0, steps=1), partial(median, nu=10.0, steps=1)),
+    "median beyond all distances": (rules.geometric_median(nu=1e3), partial(median, nu=1e3)),
 }
 COARSE = {"mean in groups": 1e-3}  # thirds are rounded to 2^-12
 
@@ -244,7 +249,8 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "size": (lambda: rules.bucketing(size=11), "size=11.*from 1 to 10"),
     "seed": (lambda: rules.bucketing(seed=-1), "seed=-1.*from 0"),
     "no rule": (lambda: rules.bucketing("krum"), "rule='krum'.*legal are rules"),  # type: ignore[arg-type]
-    "mixing of other rules": (lambda: rules.nearest_neighbour_mixing(rules.rsa()), "inner products"),  # type: ignore[arg-type]
+    "clipping of other rules": (lambda: rules.clipping(rules.rsa()), "inner products"),  # type: ignore[arg-type]
+    "mixing no rule": (lambda: rules.nearest_neighbour_mixing("rsa"), "rule='rsa'.*legal are rules"),  # type: ignore[arg-type]
     "clipping limit": (lambda: rules.clipping(limit=0.0), "limit=0.0.*positive"),
     "norm bound": (lambda: rules.norm_bounded(limit=0.0), "limit=0.0.*positive"),
     "hide": (lambda: rules.sign_majority(hide=1), "hide=1: legal are True"),  # type: ignore[arg-type]
