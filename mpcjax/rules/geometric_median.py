@@ -27,7 +27,7 @@ class GeometricMedian(LimitedGramRule):
     Error against float64: the iteration runs on the n weights, of 20 fractional bits, with squared distances to 2^-35 limit^2
     and inverse distances to 2^-17 of themselves: |z - z*| is at most about n 2^-19 limit a step, typically 10^-5 of the
     updates' lengths, besides 2^-(f+1) per coordinate for f fractional bits. Measured by the tests: below 2^-18 of the
-    longest update for 8 of them.
+    longest update for 9 of them, besides the rounding of messages.
     Cost: one opening per pair of peers and one per coordinate, two inner products per peer; in every step n inverse square
     roots, 4 n truncations, n comparisons, a reciprocal. Revealed: the output.
     Reference: Pillutla, Kakade, Harchaoui 2022, "Robust aggregation for federated learning", algorithm 2 (RFA).
