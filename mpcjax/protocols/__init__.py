@@ -2,7 +2,7 @@
 
 from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.inputs import Dealers, check_dealings, deal, deal_masks, dealers
-from mpcjax.protocols.multiply import beaver, combination, dot, gram, multiply, weighted_squares
+from mpcjax.protocols.multiply import beaver, combination, dot, gram, multiply, symmetric, weighted_squares
 from mpcjax.protocols.opening import open_many, open_now
 from mpcjax.protocols.output import open_output
 from mpcjax.protocols.parted import claim_sum, fixed_sum, projections
@@ -35,6 +35,7 @@ __all__ = [
     "prove",
     "random_form",
     "repeat",
+    "symmetric",
     "value",
     "verify",
     "weighted_squares",

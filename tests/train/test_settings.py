@@ -21,7 +21,7 @@ def digits():
 
 @pytest.mark.parametrize("rule", MAIN)
 def test_every_rule_has_both_settings_and_runs(rule, digits):
-    assert set(MAIN) == set(DEMO) == set(mpcjax.rules.RULES)
+    assert set(MAIN) == set(DEMO) <= set(mpcjax.rules.RULES)
     assert train.main_settings(rule).model == "mlp"
     run = train.make_run(train.demo_settings(rule, peers=6, malicious=1), digits)
     history = train.train(run, 2)
