@@ -33,7 +33,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of training.")] = 40,
     peers: Annotated[int, typer.Option(min=3, help="Peers.")] = 25,
     malicious: Annotated[int, typer.Option(min=0, help="How many of them are malicious.")] = 5,
-    attack: Annotated[str, typer.Option(help="none, label_flip, sign_flip, gaussian, alie or ipm.")] = "ipm",
+    attack: Annotated[str, typer.Option(help="none, or a name of mpcjax.attacks.ATTACKS.")] = "ipm",
     model: Annotated[str, typer.Option(help="small, mlp or cnn.")] = "small",
     dataset: Annotated[str, typer.Option(help="fashion_mnist, mnist or digits.")] = "fashion_mnist",
     source: Annotated[

@@ -26,7 +26,7 @@ def main(
     peers: Annotated[int, typer.Option(min=3, help="Peers.")] = 25,
     malicious: Annotated[int, typer.Option(min=0, help="How many of them are malicious.")] = 5,
     parties: Annotated[int | None, typer.Option(help="Committee size; as large as safety asks by default.")] = None,
-    attack: Annotated[str, typer.Option(help="none, label_flip, sign_flip, gaussian, alie or ipm.")] = "ipm",
+    attack: Annotated[str, typer.Option(help="none, or a name of mpcjax.attacks.ATTACKS.")] = "ipm",
     strength: Annotated[float | None, typer.Option(help="The attack's number, if not its default.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Dirichlet partition with this alpha; iid by default.")] = None,
     model: Annotated[str, typer.Option(help="mlp, small or cnn.")] = "mlp",

@@ -287,4 +287,5 @@ def _report(setup: Setup, outcome: simulator.Outcome) -> Report:
         accused=outcome.standing.accused,
         cost=_cost(setup),
         happened=Happened(outcome.members, outcome.failed, outcome.seconds),
+        order=state.get("order"),
     )

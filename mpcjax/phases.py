@@ -131,8 +131,14 @@ def _judge(rt: Runtime, setup: Setup, state: State) -> State:
     certified = state["fits"] & jnp.all(verdict("certificate", opened == 0), axis=-1)
     public: Public = state["public"]
     accepted = public.accepted & certified & state["well"] & state["finite"]
-    public = dataclasses.replace(public, accepted=accepted, weights=jnp.where(accepted, public.weights, 0))
+    order = _order(rt, setup.peers) if setup.rule.shuffles else public.order
+    public = dataclasses.replace(public, accepted=accepted, weights=jnp.where(accepted, public.weights, 0), order=order)
     return {**{key: state[key] for key in ("finite", "well", "message")}, "public": public, "certified": certified}
+
+
+def _order(rt: Runtime, peers: int) -> Any:
+    """A public random permutation, drawn when no message can change any more. Two of 2^61 numbers are hardly the same."""
+    return jnp.argsort(coin(rt).uniform("order", rt.field, (1, peers))[0]).astype(jnp.int32)
 
 
 def _reject(rt: Runtime, setup: Setup, state: State) -> State:
@@ -188,6 +194,8 @@ def _open(rt: Runtime, setup: Setup, state: State) -> State:
     opened = Output(open_output(rt, output.shares, "output"), output.scale)
     verify(rt)
     kept = {key: state[key] for key in ("finite", "well", "certified")} | {"accepted": state["public"].accepted}
+    if state["public"].order is not None:
+        kept["order"] = state["public"].order
     if setup.spread.axis is not None:
         return {**kept, "public": state["public"], "output": opened}
     value = finished(setup, opened, state["public"])

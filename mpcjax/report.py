@@ -101,9 +101,9 @@ class Report:
 
     `verified`: every check passed (inside `jit`, look at it: where it is false the value is NaN). `accepted [n]` bool.
     `finite`, `well_dealt`, `certified` `[n]` bool: why a peer is not accepted. `accused [m]` bool: places in the committee
-    whose members are proven to have sent wrong shares. Static: `cost`. From eager calls only: `committee` (the peers that
-    sat on it), `liars` (those of them that are accused), `failed` (committees whose round was aborted, with the check),
-    `seconds` by phase.
+    whose members are proven to have sent wrong shares. `order [n]`: the permutation that was drawn for a rule that `shuffles`.
+    Static: `cost`. From eager calls only: `committee` (the peers that sat on it), `liars` (those of them that are accused),
+    `failed` (committees whose round was aborted, with the check), `seconds` by phase.
     """
 
     verified: Any
@@ -114,6 +114,7 @@ class Report:
     accused: Any
     cost: Cost = dataclasses.field(metadata={"static": True})
     happened: Happened = dataclasses.field(default=Happened(), metadata={"static": True})
+    order: Any = None
 
     @property
     def committee(self) -> tuple[int, ...]:

@@ -84,9 +84,12 @@ def _room(scheme: Shamir, rule: Rule, peers: int, length: int) -> int:
     Where there is no room for even none, the `BoundError` of the operation.
     """
     most = rule.certificate(peers).fraction_bits(scheme.field, rule.message_length(length), peers)
-    if _refusal(scheme, rule, peers, length, most) is None:
+    refusal = _refusal(scheme, rule, peers, length, most)
+    if refusal is None:
         return most
-    if (refusal := _refusal(scheme, rule, peers, length, 0)) is not None:
+    if most:
+        refusal = _refusal(scheme, rule, peers, length, 0)
+    if refusal is not None:
         raise refusal
     good, bad = 0, most
     while bad - good > 1:

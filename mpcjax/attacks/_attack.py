@@ -1,4 +1,4 @@
-"""What an attack is: a pure function on the stacked updates, or on the malicious peers' labels.
+"""What an attack is: a pure function on the stacked updates, on the malicious peers' data, or on both.
 
 The adversary of this literature is omniscient: it sees every honest update of the round before it chooses its own.
 ``mu`` and ``sigma`` are the mean and the standard deviation (ddof = 1) over the *honest* peers, per coordinate.
@@ -8,17 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import _compat
+from mpcjax._trees import vector_like
 
-# (updates [n, d] float32, honest mask [n] bool, key) -> [n, d], or [d] for the same row from every malicious peer.
+
+class Known(NamedTuple):
+    """What the adversary knows of a round besides the updates; None for what the call did not give.
+
+    ``key`` of ``jax.random``; ``center [d]`` and ``reference [d]`` as the rules take them (``mpcjax.rules.Public``).
+    """
+
+    key: Any = None
+    center: Any = None
+    reference: Any = None
+
+
+# (updates [n, d] float32, honest mask [n] bool, known) -> [n, d], or [d] for the same row from every malicious peer.
 # The mask is a NumPy array wherever it is known at trace time.
-Craft = Callable[[jax.Array, Any, Any], jax.Array]
+Craft = Callable[[jax.Array, Any, Known], jax.Array]
 
 
 @dataclass(frozen=True)
@@ -27,23 +40,29 @@ class Attack:
 
     Attributes:
       name: its name in ``ATTACKS``.
-      craft: what the malicious peers send, from everybody's honest updates; None for an attack in the data.
-      relabel: what the malicious peers make of their labels; None for an attack on the updates.
+      craft: what the malicious peers send, from everybody's honest updates; None for an attack in the data alone.
+      relabel: what the malicious peers make of their labels; None if they keep them.
+      poison: what they make of ``(images [n, batch, ...], labels [n, batch])``; None if they keep the images.
       needs_key: whether it draws random numbers.
     """
 
     name: str
     craft: Craft | None = None
     relabel: Callable[[jax.Array], jax.Array] | None = None
+    poison: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = None
     needs_key: bool = False
 
-    def __call__(self, updates: Any, malicious: Any, *, key: Any = None) -> Any:
+    def __call__(
+        self, updates: Any, malicious: Any, *, key: Any = None, center: Any = None, reference: Any = None
+    ) -> Any:
         """Replaces the malicious peers' rows; the honest rows come back bit for bit.
 
         Args:
           updates: array or pytree, leaves ``[n, ...]``: what every peer would send if it were honest.
           malicious: bool mask ``[n]``, or a count f that means the last f peers.
           key: a ``jax.random`` key, for attacks that draw random numbers.
+          center, reference: what ``mpcjax.aggregate`` is given in this round, like one row of ``updates``, for attacks
+            that aim at them; others ignore them.
 
         Returns:
           The same structure, shapes and dtypes (NumPy leaves of float64 become float32 unless 64-bit types are on).
@@ -55,7 +74,10 @@ class Attack:
             return updates
         if self.needs_key and key is None:
             raise ValueError(f"attack {self.name!r} draws random numbers: pass key=jax.random.key(...)")
-        rows = self.craft(_stack(leaves, peers), ~mask, key)
+        points = (
+            None if x is None else vector_like(x, updates, n) for x, n in ((center, "center"), (reference, "reference"))
+        )
+        rows = self.craft(_stack(leaves, peers), ~mask, Known(key, *points))
         crafted = jnp.broadcast_to(rows, (peers, rows.shape[-1]))
         return jax.tree.unflatten(structure, _replace(leaves, crafted, mask))
 
@@ -64,8 +86,16 @@ class Attack:
         mask = malicious_mask(malicious, labels.shape[0])
         if self.relabel is None:
             return labels
-        wide = mask.reshape((-1,) + (1,) * (labels.ndim - 1))
-        return jnp.where(wide, self.relabel(labels).astype(labels.dtype), labels)
+        return _where_malicious(mask, self.relabel(labels), labels)
+
+    def data(self, images: jax.Array, labels: jax.Array, malicious: Any) -> tuple[jax.Array, jax.Array]:
+        """What the peers train on: ``images [n, batch, ...]`` and ``labels [n, batch]``, the malicious ones' poisoned."""
+        labels = self.labels(labels, malicious)
+        if self.poison is None:
+            return images, labels
+        mask = malicious_mask(malicious, labels.shape[0])
+        stamped, relabelled = self.poison(images, labels)
+        return _where_malicious(mask, stamped, images), _where_malicious(mask, relabelled, labels)
 
 
 def peer_count(leaves: list[Any]) -> int:
@@ -121,7 +151,12 @@ def _replace(leaves: list[jax.Array], crafted: jax.Array, mask: Any) -> list[jax
     replaced, start = [], 0
     for leaf in map(jnp.asarray, leaves):
         width = leaf.size // leaf.shape[0]
-        rows = crafted[:, start : start + width].reshape(leaf.shape).astype(leaf.dtype)
-        replaced.append(jnp.where(mask.reshape((-1,) + (1,) * (leaf.ndim - 1)), rows, leaf))
+        rows = crafted[:, start : start + width].reshape(leaf.shape)
+        replaced.append(_where_malicious(mask, rows, leaf))
         start += width
     return replaced
+
+
+def _where_malicious(mask: Any, poisoned: jax.Array, clean: jax.Array) -> jax.Array:
+    wide = mask.reshape((-1,) + (1,) * (clean.ndim - 1))
+    return jnp.where(wide, poisoned.astype(clean.dtype), clean)

@@ -36,7 +36,7 @@ def alie(z: float | None = None) -> Attack:
     Reference: Baruch et al. 2019, "A little is enough", algorithm 3.
     """
 
-    def craft(updates, honest, key):
+    def craft(updates, honest, known):
         mu, sigma = honest_moments(updates, honest)
         return mu - _factor(z, honest) * sigma
 

@@ -18,7 +18,7 @@ def gaussian(std: float = 1.0) -> Attack:
     if not std > 0:
         raise ValueError(f"std={std}: the standard deviation must be positive")
 
-    def craft(updates, honest, key):
-        return jnp.float32(std) * jax.random.normal(key, updates.shape, jnp.float32)
+    def craft(updates, honest, known):
+        return jnp.float32(std) * jax.random.normal(known.key, updates.shape, jnp.float32)
 
     return Attack("gaussian", craft=craft, needs_key=True)

@@ -18,7 +18,7 @@ def ipm(factor: float = 10.0) -> Attack:
     if not factor > 0:
         raise ValueError(f"factor={factor}: must be positive; the minus sign is part of the attack")
 
-    def craft(updates, honest, key):
+    def craft(updates, honest, known):
         return -jnp.float32(factor) * honest_mean(updates, honest)
 
     return Attack("ipm", craft=craft)

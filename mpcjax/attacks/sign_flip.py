@@ -8,10 +8,12 @@ from mpcjax.attacks._attack import Attack, honest_mean
 def sign_flip(of: str = "own") -> Attack:
     """``-x_i`` (``of="own"``), or ``-mu`` from every malicious peer (``of="mean"``).
 
-    Reference: Li et al. 2019 (RSA), section 5; the variant is that of ByzFL.
+    ``-mu`` is ``ipm(factor=1.0)``, by another name.
+
+    Reference: Li et al. 2019 (RSA), section 5; the variant is that of Allen-Zhu et al. 2021 and ByzFL.
     """
     if of == "own":
-        return Attack("sign_flip", craft=lambda updates, honest, key: -updates)
+        return Attack("sign_flip", craft=lambda updates, honest, known: -updates)
     if of == "mean":
-        return Attack("sign_flip", craft=lambda updates, honest, key: -honest_mean(updates, honest))
+        return Attack("sign_flip", craft=lambda updates, honest, known: -honest_mean(updates, honest))
     raise ValueError(f'of={of!r}: choose "own" (minus the own update) or "mean" (minus the honest mean)')

@@ -4,6 +4,8 @@ from mpcjax.circuits.bits import Mask, less_than_public, prefix_products, solved
 from mpcjax.circuits.compare import is_negative, is_negative_small, is_zero, less_than
 from mpcjax.circuits.decompose import decompose
 from mpcjax.circuits.divide import inverse_sqrt, reciprocal, relative_error
+from mpcjax.circuits.lookup import lookup
+from mpcjax.circuits.rank import lowest
 from mpcjax.circuits.select import maximum, minimum, relu, select
 from mpcjax.circuits.sort import ranks, sort
 from mpcjax.circuits.truncate import truncate, truncate_nearest
@@ -17,6 +19,8 @@ __all__ = [
     "is_zero",
     "less_than",
     "less_than_public",
+    "lookup",
+    "lowest",
     "maximum",
     "minimum",
     "prefix_products",

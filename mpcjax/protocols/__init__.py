@@ -10,6 +10,7 @@ from mpcjax.protocols.multiply import (
     matrix_product,
     matrix_vector,
     multiply,
+    symmetric,
     weighted_squares,
 )
 from mpcjax.protocols.opening import open_many, open_now
@@ -46,6 +47,7 @@ __all__ = [
     "prove",
     "random_form",
     "repeat",
+    "symmetric",
     "value",
     "verify",
     "weighted_squares",

@@ -104,13 +104,13 @@ def gram(rt: Runtime, x: Any) -> Any:
     n = x.shape[1]
     left, right = np.triu_indices(n)
     if rt.scheme.robust:
-        return _symmetric(dot(rt, x[:, left], x[:, right]), n)
-    z = _symmetric(reduce_degree(rt, inner_products(rt.field, x)[:, left, right], "gram"), n)
+        return symmetric(dot(rt, x[:, left], x[:, right]), n)
+    z = symmetric(reduce_degree(rt, inner_products(rt.field, x)[:, left, right], "gram"), n)
     rt.claim(Gram(x, z))
     return z
 
 
-def _symmetric(pairs: Any, n: int) -> Any:
+def symmetric(pairs: Any, n: int) -> Any:
     """`[rows, n (n + 1) / 2]`, row by row of the upper triangle, to `[rows, n, n]`."""
     place = np.zeros((n, n), np.int32)
     place[np.triu_indices(n)] = np.arange(n * (n + 1) // 2)

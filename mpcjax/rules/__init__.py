@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpcjax.rules._gram import GramRule
+from mpcjax.rules._mixing import PreAggregator
 from mpcjax.rules.base import Public, Rule
+from mpcjax.rules.bucketing import Bucketing
 from mpcjax.rules.calling import call
 from mpcjax.rules.centered_clipping import CenteredClipping
+from mpcjax.rules.clipping import AdaptiveClipping, Clipping
 from mpcjax.rules.fltrust import FLTrust
+from mpcjax.rules.geometric_median import GeometricMedian
 from mpcjax.rules.krum import Krum, MultiKrum
 from mpcjax.rules.mean import Mean
+from mpcjax.rules.minimum_diameter_averaging import MinimumDiameterAveraging
+from mpcjax.rules.monna import Monna
+from mpcjax.rules.nearest_neighbour_mixing import NearestNeighbourMixing
+from mpcjax.rules.norm_bounded import NormBounded
 from mpcjax.rules.rsa import RSA
+from mpcjax.rules.sign_majority import SignMajority
 
-RULES: dict[str, type[Rule]] = {rule.name: rule for rule in (Mean, RSA, CenteredClipping, FLTrust, Krum, MultiKrum)}
+_ALL: tuple[type[Rule], ...] = (
+    Mean, RSA, CenteredClipping, FLTrust, Krum, MultiKrum, GeometricMedian, Monna, MinimumDiameterAveraging, NormBounded,
+    SignMajority, Bucketing, NearestNeighbourMixing, Clipping, AdaptiveClipping,
+)  # fmt: skip
+RULES: dict[str, type[Rule]] = {rule.name: rule for rule in _ALL}
 
 mean, rsa, centered_clipping, fltrust = Mean, RSA, CenteredClipping, FLTrust
 krum, multi_krum = Krum, MultiKrum
+geometric_median, monna, minimum_diameter_averaging = GeometricMedian, Monna, MinimumDiameterAveraging
+norm_bounded, sign_majority = NormBounded, SignMajority
+bucketing, nearest_neighbour_mixing = Bucketing, NearestNeighbourMixing
+clipping, adaptive_clipping = Clipping, AdaptiveClipping
 
 
 def resolve(rule: Rule | str) -> Rule:
@@ -47,19 +65,39 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "RSA",
     "RULES",
+    "AdaptiveClipping",
+    "Bucketing",
     "CenteredClipping",
+    "Clipping",
     "FLTrust",
+    "GeometricMedian",
+    "GramRule",
     "Krum",
     "Mean",
+    "MinimumDiameterAveraging",
+    "Monna",
     "MultiKrum",
+    "NearestNeighbourMixing",
+    "NormBounded",
+    "PreAggregator",
     "Public",
     "Rule",
+    "SignMajority",
+    "adaptive_clipping",
+    "bucketing",
     "call",
     "centered_clipping",
+    "clipping",
     "fltrust",
+    "geometric_median",
     "krum",
     "mean",
+    "minimum_diameter_averaging",
+    "monna",
     "multi_krum",
+    "nearest_neighbour_mixing",
+    "norm_bounded",
     "resolve",
     "rsa",
+    "sign_majority",
 ]

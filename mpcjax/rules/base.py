@@ -18,13 +18,15 @@ class Public:
     """What every peer knows in a round, flattened to vectors.
 
     `weights [n]` in [0, 1], zero for peers that are left out; `accepted [n]` bool; `center [d]`: the agreed point that
-    updates are measured from (zero by default); `reference [d]` or None: an agreed update all peers can compute.
+    updates are measured from (zero by default); `reference [d]` or None: an agreed update all peers can compute;
+    `order [n]` or None: a permutation of the peers that nobody could foresee when they dealt (see `Rule.shuffles`).
     """
 
     weights: Any
     accepted: Any
     center: Any
     reference: Any = None
+    order: Any = None
 
     @classmethod
     def of(cls, peers: int, length: int, weights: Any = None, center: Any = None, reference: Any = None) -> Public:
@@ -48,6 +50,8 @@ class Rule(abc.ABC):
     `additive`: `combine` of all peers is the sum of `combine` of groups of them, exactly (linear, without `rescale`), so
     that peers may be handled group by group; `local` and `combine` then see the `weights` and `accepted` of a group.
 
+    `shuffles`: `combine` uses `public.order`, drawn by a public coin once all have dealt.
+
     Instead of `combine` a rule may give `score` and `weigh`: the messages' sum by secret weights that follow from a score
     of each. Such a rule is `weighted`, and peers may be handled group by group as well.
     """
@@ -58,6 +62,7 @@ class Rule(abc.ABC):
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     additive: bool = False
+    shuffles: bool = False
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         """What peer number `peer` makes of its `update [d]`, float32 `[message_length(d)]`; the update itself by default."""

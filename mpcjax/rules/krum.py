@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates import Certificate, Norm
-from mpcjax.rules._vectors import clipped
-from mpcjax.rules.base import Public, Rule
-from mpcjax.secret import Secret, off_diagonal, others_last, smallest, squared_distances, sum_of_smallest
+from mpcjax.rules._gram import LimitedGramRule, require_poisoned
+from mpcjax.rules.base import Public
+from mpcjax.secret import Rows, off_diagonal, others_last, smallest, sum_of_smallest
 
 NEIGHBOURS = {"paper": 2, "byzfl": 1}  # n - f less this
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiKrum(Rule):
+class MultiKrum(LimitedGramRule):
     """The mean of the `select` updates with the lowest scores, ties by number of the peer.
 
     A peer's score is the sum of the squared distances to its n - f - 2 nearest others.
@@ -40,21 +38,15 @@ class MultiKrum(Rule):
     Reference: Blanchard, El Mhamdi, Guerraoui, Stainer 2017, "Machine learning with adversaries", sections 4 and 5.
     """
 
-    limit: float = 10.0
     f: int | None = None
     select: int | None = None
     neighbours: str = "paper"
     name = "multi_krum"
     paper = "Blanchard et al. 2017"
-    takes = ()
 
     def __post_init__(self) -> None:
-        if not (self.limit > 0 and math.isfinite(self.limit)):
-            raise ValueError(f"limit={self.limit}: the norm to which updates are clipped is a positive number")
-        if self.f is not None and (not isinstance(self.f, int) or self.f < 0):
-            raise ValueError(
-                f"f={self.f!r}: the number of poisoned peers is a whole number from 0, or None for the most"
-            )
+        super().__post_init__()
+        require_poisoned(self.f)
         if self.select is not None and (not isinstance(self.select, int) or self.select < 1):
             raise ValueError(
                 f"select={self.select!r}: how many are averaged is a whole number from 1, or None for n - f"
@@ -62,31 +54,19 @@ class MultiKrum(Rule):
         if self.neighbours not in NEIGHBOURS:
             raise ValueError(f"neighbours={self.neighbours!r}: legal are {', '.join(map(repr, NEIGHBOURS))}")
 
-    def local(self, update: Any, peer: Any, public: Public) -> Any:
-        return clipped(update, self.limit)
-
-    def certificate(self, peers: int) -> Certificate:
-        self._require(peers)
-        return Norm(self.limit, peers)
-
-    def combine(self, messages: Any, public: Public) -> Any:
-        accepted, peers = public.accepted, messages.shape[0]
+    def weights(self, rows: Rows, public: Public) -> Any:
+        accepted, peers = public.accepted, len(rows)
         neighbours, chosen = self._counts(accepted)
-        longest = messages.bound / 2.0**messages.scale if isinstance(messages, Secret) else self.limit
-        distances = off_diagonal(squared_distances(messages, norm=longest))
+        distances = off_diagonal(rows.squared_distances())
         near = others_last(distances, off_diagonal(jnp.broadcast_to(accepted, (peers, peers))))
         scores = sum_of_smallest(near, neighbours)
-        return smallest(others_last(scores, accepted), chosen) @ messages
+        return smallest(others_last(scores, accepted), chosen)
 
     def finish(self, combined: Any, public: Public) -> Any:
         _, chosen = self._counts(public.accepted)
         return combined / jnp.maximum(chosen, 1).astype(jnp.float32)
 
-    def plain(self, updates: Any, public: Public | None = None) -> Any:
-        self._require(updates.shape[0])
-        return super().plain(updates, public)
-
-    def _require(self, peers: int) -> None:
+    def require(self, peers: int) -> None:
         f = 0 if self.f is None else self.f
         if peers <= 2 * f + 2:
             raise ValueError(

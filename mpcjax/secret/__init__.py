@@ -12,8 +12,9 @@ both, and its plain run is its specification. Those that `jax.numpy` has too mea
 
 from mpcjax.secret import shaping as shaping
 from mpcjax.secret.array import Secret
+from mpcjax.secret.choice import entries, largest, nearest, of_smallest, ranked, signs_of_votes
 from mpcjax.secret.fractions import divide, proportions, rescale, sqrt
-from mpcjax.secret.geometry import squared_distances
+from mpcjax.secret.lengths import to_limit, to_longest
 from mpcjax.secret.linear import mask, off_diagonal, project, weighted_sum
 from mpcjax.secret.order import (
     abs,
@@ -31,39 +32,57 @@ from mpcjax.secret.order import (
 from mpcjax.secret.products import dot
 from mpcjax.secret.public import public
 from mpcjax.secret.reductions import argmax, max, mean, median, min, sum
+from mpcjax.secret.rows import Rows, SecretRows, averages, grouped_back, mixed_back, mixtures, rows_of, scaled_back
 from mpcjax.secret.shaping import concatenate, reshape, stack
+from mpcjax.secret.weiszfeld import median_weights
 
 __all__ = [
+    "Rows",
     "Secret",
+    "SecretRows",
     "abs",
     "argmax",
+    "averages",
     "clip",
     "concatenate",
     "divide",
     "dot",
+    "entries",
     "equal",
+    "grouped_back",
+    "largest",
     "mask",
     "max",
     "maximum",
     "mean",
     "median",
+    "median_weights",
     "min",
     "minimum",
+    "mixed_back",
+    "mixtures",
+    "nearest",
+    "of_smallest",
     "off_diagonal",
     "others_last",
     "project",
     "proportions",
     "public",
+    "ranked",
     "relu",
     "rescale",
     "reshape",
+    "rows_of",
+    "scaled_back",
+    "signs_of_votes",
     "smallest",
     "sort",
     "sqrt",
-    "squared_distances",
     "stack",
     "sum",
     "sum_of_smallest",
+    "to_limit",
+    "to_longest",
     "weighted_sum",
     "where",
 ]

@@ -15,6 +15,7 @@ from mpcjax.train.data import load as load
 from mpcjax.train.loop import History as History
 from mpcjax.train.loop import Run as Run
 from mpcjax.train.loop import evaluate as evaluate
+from mpcjax.train.loop import success_rate as success_rate
 from mpcjax.train.loop import train as train
 from mpcjax.train.methods import Descent as Descent
 from mpcjax.train.methods import Local as Local

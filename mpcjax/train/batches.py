@@ -55,11 +55,17 @@ def draw(batches: Batches, round: Any, size: int) -> tuple[jax.Array, jax.Array]
 
     Returns ``(images float32 [n, size, height, width, channels] standardised, labels int32 [n, size])``.
     """
+    images, labels = pick(batches, round, size)
+    return standardise(images, batches.moments), labels
+
+
+def pick(batches: Batches, round: Any, size: int) -> tuple[jax.Array, jax.Array]:
+    """The batches of ``draw`` with the images as they are stored, uint8: what an attack in the data poisons."""
     key = jax.random.fold_in(jax.random.wrap_key_data(batches.key), round)
     peers = batches.sizes.shape[0]
     place = jax.random.randint(key, (peers, size), 0, batches.sizes[:, None], jnp.int32)
     chosen = jnp.take_along_axis(batches.parts, place, axis=1)
-    return standardise(batches.images[chosen], batches.moments), batches.labels[chosen]
+    return batches.images[chosen], batches.labels[chosen]
 
 
 def moments(data: Dataset) -> jax.Array:

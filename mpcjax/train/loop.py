@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.attacks import Attack, malicious_mask
+from mpcjax.attacks import Attack, Trigger, malicious_mask
 from mpcjax.train import batches as batching
 from mpcjax.train import checkpoint as checkpoints
 from mpcjax.train.aggregators import Aggregator
@@ -143,6 +144,19 @@ def evaluate(task: Task, flat: jax.Array, data: Dataset) -> dict[str, float]:
     return {"accuracy": right / total, "test_loss": loss / total}
 
 
+def success_rate(task: Task, flat: jax.Array, data: Dataset, trigger: Trigger) -> float:
+    """How many of the test images of other classes are taken for the target once the trigger is on them.
+
+    A model that never saw the trigger has a rate too, that of its own mistakes: compare with a run without attack.
+    """
+    if trigger.target >= data.classes:
+        raise ValueError(f"target={trigger.target}: legal are 0..{data.classes - 1}, the classes of {data.name}")
+    others = data.test_labels != trigger.target
+    stamped = np.asarray(trigger.stamp(data.test_images[others]))
+    wanted = np.full(len(stamped), trigger.target, data.test_labels.dtype)
+    return evaluate(task, flat, dataclasses.replace(data, test_images=stamped, test_labels=wanted))["accuracy"]
+
+
 @partial(jax.jit, static_argnums=0)
 def _score(apply, params, images, labels, moments):
     logits = apply(params, batching.standardise(images, moments))
@@ -160,13 +174,15 @@ def _compiled(run: Run) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @jax.jit
     def prepare(state, data, number):
-        images, labels = batching.draw(data, number, run.batch)
+        images, labels = batching.pick(data, number, run.batch)
         if attack is not None:
-            labels = attack.labels(labels, mask)
+            images, labels = attack.data(images, labels, mask)
+        images = batching.standardise(images, data.moments)
         updates, losses, new, public = run.method.local(state, images, labels, run.peers_at_once)
         if attack is not None:
             key = jax.random.fold_in(jax.random.key(run.seed), number)
-            updates = attack(updates, mask, key=key)
+            points = {name: public.get(name) for name in ("center", "reference")}
+            updates = attack(updates, mask, key=key, **points)
         return updates, jnp.dot(honest_weight, losses), new, public
 
     @jax.jit

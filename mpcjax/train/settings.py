@@ -18,6 +18,8 @@ from mpcjax.train.loop import Run
 from mpcjax.train.methods import Descent, Method, Rsa
 from mpcjax.train.models import Task, make_task
 
+# Whose first argument is a number, which ``strength`` gives.
+STRENGTHS = ("gaussian", "free_rider", "backdoor", "alie", "ipm", "foe", "off_center")
 PUBLIC = {"centered_clipping": "center", "fltrust": "reference"}  # what a rule takes besides the updates
 
 
@@ -59,8 +61,10 @@ class Settings:
             raise ValueError(f"rule={self.rule!r}: there are settings for {', '.join(MAIN)}")
         if self.attack not in (*mpcjax.attacks.ATTACKS, "none"):
             raise ValueError(f"attack={self.attack!r}: legal are none, {', '.join(mpcjax.attacks.ATTACKS)}")
-        if self.strength is not None and self.attack not in ("gaussian", "alie", "ipm"):
-            raise ValueError(f"attack {self.attack!r} has no strength; leave it out")
+        if self.strength is not None and self.attack not in STRENGTHS:
+            raise ValueError(
+                f"attack {self.attack!r} has no strength; leave it out. Legal is one for {', '.join(STRENGTHS)}"
+            )
 
     def make_rule(self) -> mpcjax.Rule:
         """The aggregation rule with its numbers."""
@@ -75,10 +79,15 @@ class Settings:
         return mpcjax.rules.resolve(self.rule)
 
     def make_attack(self) -> mpcjax.attacks.Attack | None:
+        """The attack with its number; one that is made for a rule knows the rule of the run, or its clip."""
         if self.attack == "none":
             return None
         constructor = mpcjax.attacks.ATTACKS[self.attack]
-        return constructor() if self.strength is None else constructor(self.strength)
+        if self.strength is not None:
+            return constructor(self.strength)
+        if self.attack in ("opt_alie", "opt_ipm"):
+            return constructor(self.make_rule())
+        return constructor(self.clip) if self.attack == "off_center" else constructor()
 
     def replace(self, **changes: Any) -> Settings:
         return dataclasses.replace(self, **changes)

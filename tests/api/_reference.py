@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 
@@ -48,6 +50,60 @@ def krum(x, f=None, **_):
     return multi_krum(x, f, select=1)
 
 
+def geometric_median(x, nu=0.1, steps=3, **_):
+    z = np.zeros(x.shape[1])
+    for _ in range(steps):
+        beta = 1 / np.maximum(nu, np.linalg.norm(x - z, axis=1))
+        z = (beta[:, None] * x).sum(0) / beta.sum()
+    return z
+
+
+def monna(x, f=None, pivot=-1, **_):
+    f = (len(x) - 1) // 2 if f is None else f
+    distances = [np.sum((one - x[pivot]) ** 2) for one in x]
+    best = sorted(range(len(x)), key=lambda i: (distances[i], i))
+    return x[best[: max(len(x) - f, 1)]].mean(0)
+
+
+def minimum_diameter_averaging(x, f=1, **_):
+    def diameter(kept):
+        return max((np.sum((x[i] - x[j]) ** 2) for i in kept for j in kept), default=0.0)
+
+    n = len(x)
+    if n <= f:
+        return x.mean(0)
+    subsets = [[i for i in range(n) if i not in out] for out in itertools.combinations(range(n), f)]
+    return x[min(subsets, key=diameter)].mean(0)
+
+
+def norm_bounded(x, limit=2.0, **_):
+    return centered_clipping(x, clip=limit)
+
+
+def sign_majority(x, **_):
+    return np.sign(rsa(x, lam=1.0))
+
+
+def bucketing(x, rule=geometric_median, size=2, order=None, **_):
+    order = np.random.default_rng(0).permutation(len(x)) if order is None else order
+    return rule(np.stack([x[order[k : k + size]].mean(0) for k in range(0, len(x), size)]))
+
+
+def nearest_neighbour_mixing(x, rule=multi_krum, f=None, **_):
+    return rule(np.stack([monna(x, f, pivot) for pivot in range(len(x))]))
+
+
+def clipping(x, rule=multi_krum, limit=2.0, **_):
+    return rule(x * np.minimum(1, limit / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)))
+
+
+def adaptive_clipping(x, rule=multi_krum, f=None, **_):
+    n = len(x)
+    f = (n - 1) // 2 if f is None else f
+    norms = np.sort(np.linalg.norm(x, axis=1))
+    return clipping(x, rule, norms[n - int(2 * f / n * (n - f)) - 1])
+
+
 REFERENCES = {
     "mean": mean,
     "rsa": rsa,
@@ -55,4 +111,13 @@ REFERENCES = {
     "fltrust": fltrust,
     "krum": krum,
     "multi_krum": multi_krum,
+    "geometric_median": geometric_median,
+    "monna": monna,
+    "minimum_diameter_averaging": minimum_diameter_averaging,
+    "norm_bounded": norm_bounded,
+    "sign_majority": sign_majority,
+    "bucketing": bucketing,
+    "nearest_neighbour_mixing": nearest_neighbour_mixing,
+    "clipping": clipping,
+    "adaptive_clipping": adaptive_clipping,
 }

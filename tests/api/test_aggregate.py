@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 import mpcjax
+from mpcjax.rules import GramRule
 from tests.api._reference import REFERENCES
 
 PEERS, LENGTH = 8, 30
 COMMITTEE = mpcjax.simulate(parties=3, threshold=1)
 KEY = np.arange(8, dtype=np.uint32)
+# Others that compute on inner products take long to compile: end to end they are in tests/rules.
+ALL = [name for name, rule in sorted(mpcjax.rules.RULES.items()) if "krum" in name or not issubclass(rule, GramRule)]
 
 
 def updates(seed: int = 0) -> np.ndarray:
@@ -35,14 +38,14 @@ def flat(tree: dict) -> np.ndarray:
 def tolerance(rule: str, bits: int, x: np.ndarray) -> float:
     """The error that the rule's docstring states, and float32 rounding of the result."""
     rounding = 2.0**-22 * np.abs(x).max()
-    if rule == "rsa":
+    if rule in ("rsa", "sign_majority"):
         return rounding
     if rule == "fltrust":
         return float(np.linalg.norm(x.mean(0)) * (2.0**-bits + PEERS * 2.0**-20)) * 4 + rounding
     return 2.0 ** -(bits + 1) + rounding
 
 
-@pytest.mark.parametrize("rule", sorted(mpcjax.rules.RULES))
+@pytest.mark.parametrize("rule", ALL)
 def test_equals_the_independent_reference(rule):
     x = updates()
     result = mpcjax.aggregate(
@@ -56,7 +59,7 @@ def test_equals_the_independent_reference(rule):
     )
 
 
-@pytest.mark.parametrize("rule", sorted(mpcjax.rules.RULES))
+@pytest.mark.parametrize("rule", ALL)
 def test_a_bad_peer_is_left_out_and_named(rule):
     x = updates(1)
     good = np.delete(x, [2, 5], axis=0)
@@ -108,6 +111,7 @@ def test_a_program_that_takes_a_report_is_compiled_once():
     assert len(traced) == 1
 
 
+@pytest.mark.long
 def test_a_corrected_liar_is_named_and_the_committee_goes_on():
     """All peers sit on the robust committee: who lied once must sit again, and is corrected again."""
     cheat = mpcjax.attacks.Cheat(peers=(1,), phase="open")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mpcjax.attacks import ATTACKS, Attack
+from mpcjax.attacks import ATTACKS, Attack, mimic
 
 PEERS, BAD = 7, 2
 KEY = jax.random.key(5)
@@ -31,8 +31,8 @@ def test_name_is_the_catalogues(attack):
     assert ATTACKS[attack.name]().name == attack.name
 
 
-def test_changes_updates_or_labels(attack):
-    assert (attack.craft is None) != (attack.relabel is None)
+def test_changes_something(attack):
+    assert {attack.craft, attack.relabel, attack.poison} != {None}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
@@ -88,6 +88,8 @@ def test_order_of_peers_does_not_matter(attack):
     order = np.asarray([3, 5, 0, 6, 1, 2, 4])
     mask = np.arange(PEERS) >= PEERS - BAD
     straight = np.asarray(attack(matrix(), mask, key=KEY))
+    if attack.name == "mimic":  # names an honest peer: the same one is the second of them in the new order
+        attack = mimic(peer=1)
     permuted = np.asarray(attack(matrix()[order], mask[order], key=KEY))
     if attack.needs_key:  # which row gets which numbers follows the row
         straight, permuted = straight[:-BAD], permuted[~mask[order]][np.argsort(order[~mask[order]])]
@@ -151,6 +153,32 @@ def test_labels_of_honest_peers_are_untouched(attack):
     assert poisoned.dtype == labels.dtype
     np.testing.assert_array_equal(poisoned[:-BAD], labels[:-BAD])
     assert bool((poisoned[-BAD:] != labels[-BAD:]).all()) == (attack.relabel is not None)
+
+
+def test_data_of_honest_peers_is_untouched(attack):
+    images = jnp.asarray(np.random.default_rng(0).integers(0, 200, (PEERS, 5, 4, 4, 1)), jnp.uint8)
+    labels = jnp.ones((PEERS, 5), jnp.int32)
+    stamped, poisoned = jax.jit(lambda images, labels: attack.data(images, labels, BAD))(images, labels)
+    assert (stamped.dtype, poisoned.dtype) == (images.dtype, labels.dtype)
+    np.testing.assert_array_equal(stamped[:-BAD], images[:-BAD])
+    np.testing.assert_array_equal(poisoned[:-BAD], labels[:-BAD])
+    changed = [bool((new[-BAD:] != old[-BAD:]).any()) for new, old in ((stamped, images), (poisoned, labels))]
+    assert changed == [attack.poison is not None, attack.poison is not None or attack.relabel is not None]
+    np.testing.assert_array_equal(attack.data(images, labels, 0)[0], images)
+    np.testing.assert_array_equal(attack.data(images, labels, 0)[1], labels)
+
+
+def test_a_center_may_be_given_as_one_row(attack):
+    """Whoever has no use for it ignores it; a pytree is taken like the matrix."""
+    rows = attack(matrix(), BAD, key=KEY, center=jnp.ones(11))
+    center = {"w": jnp.ones((2, 4)), "b": (jnp.ones(2), jnp.ones(()))}
+    whole = attack(tree(), BAD, key=KEY, center=center)
+    assert jax.tree.structure(whole) == jax.tree.structure(tree())
+    if not attack.needs_key:
+        np.testing.assert_allclose(whole["b"][1], rows[:, 10], rtol=1e-4, atol=1e-5)
+    if attack.craft is not None:
+        with pytest.raises(ValueError, match="center has shape"):
+            attack(matrix(), BAD, key=KEY, center=jnp.ones(10))
 
 
 @pytest.mark.parametrize("count", [-1, PEERS, PEERS + 1])

@@ -35,6 +35,7 @@ def test_in_the_large_field():
     assert (found == x // 2**20).all()
 
 
+@pytest.mark.long
 def test_of_a_small_bound():
     scheme, bound = scheme_of(61), 2**19 - 1
     x = np.concatenate([np.arange(-9, 10), [bound, -bound, 2**18, -(2**18)], randoms(bound, 30)])

@@ -37,7 +37,9 @@ def extras(rule: str) -> dict:
     return {"weights": np.arange(1.0, PEERS + 1)} if rule == "mean" else {"center": updates()[0]}
 
 
-@pytest.mark.parametrize("rule", ["mean", "rsa"])  # one for each certificate; the mean has weights, RSA counts peers
+@pytest.mark.parametrize(
+    "rule", [pytest.param("mean", marks=pytest.mark.long), "rsa"]
+)  # one for each certificate; the mean has weights, RSA counts peers
 def test_the_same_bits_as_all_at_once(rule):
     x = updates()
     x[4, 2] = np.nan

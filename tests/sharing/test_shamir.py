@@ -83,6 +83,7 @@ def test_shares_of_any_degree(degree: int) -> None:
     )
 
 
+@pytest.mark.long
 @given(data=st.data(), committee=st.sampled_from([(3, 1), (7, 3)]))
 def test_random_sharings_in_the_default_field(data: st.DataObject, committee: tuple[int, int]) -> None:
     scheme = Shamir(F61, *committee)

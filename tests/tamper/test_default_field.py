@@ -29,6 +29,7 @@ def test_at_least_ten_thousand() -> None:
     assert sum(amount for _, amount in PROGRAMS.values()) >= 10_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_random_errors(name: str) -> None:
     make, amount = PROGRAMS[name]

@@ -27,6 +27,7 @@ def test_every_error_of_every_party_is_corrected() -> None:
     _delivered(program, grid.exhaustive(program, np.random.default_rng(1), both=False))
 
 
+@pytest.mark.long
 def test_random_errors_of_two_of_seven_are_corrected() -> None:
     program = case("beaver", 61, 7, 2)
     _delivered(program, grid.random(program, np.random.default_rng(2), 2000, size=2))

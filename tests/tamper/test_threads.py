@@ -36,6 +36,7 @@ def test_a_wrong_share_to_one_receiver_is_caught() -> None:
     assert fates.count("abort") > 3 * fates.count("right")
 
 
+@pytest.mark.long
 def test_the_same_lie_to_all_is_caught() -> None:
     """In every broadcast, by every party; harmless only where what a king tells is padding."""
     for label in threads.labels("broadcast"):
@@ -63,6 +64,7 @@ def test_a_silent_party_is_not_waited_for_beyond_the_deadline() -> None:
     assert threads.alive() == running
 
 
+@pytest.mark.long
 def test_stopping_after_seeing_the_opening_takes_nothing_from_the_others() -> None:
     """A party that leaves once it has seen the output has sent its share by then: the others have theirs."""
     for leaver in (0, 1, 2) * 4:

@@ -37,6 +37,7 @@ def test_every_error_in_sharings_of_degree_2t_that_are_sent() -> None:
     _none_wrong(program, grid.exhaustive(program, np.random.default_rng(5)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["offline", "online"])
 def test_every_error_of_two_corrupt_parties(name: str) -> None:
     """p = 31, five parties: thirty errors of one party, an own one of a second, drawn for every message."""

@@ -47,6 +47,7 @@ def test_no_run_ends_wrong() -> None:
     assert fates() <= {"right", "abort"}
 
 
+@pytest.mark.long
 def test_without_the_reduction_a_run_ends_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Threaded, "_received", lambda self, x: x)
     assert "wrong" in fates()

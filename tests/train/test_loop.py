@@ -69,6 +69,85 @@ def test_labels_are_flipped_for_the_malicious_only(make_run):
     assert not np.array_equal(flipped.state["params"], honest.state["params"])
 
 
+TRIGGER = mpcjax.attacks.Trigger(target=1, size=2)
+
+
+def triggered(run, rounds=2 * ROUNDS):
+    """(accuracy, success of the trigger) after the run"""
+    history = train.train(run, rounds, evaluate_every=rounds)
+    return history.accuracy, train.success_rate(run.task, run.method.params(history.state), run.data, TRIGGER)
+
+
+def test_a_backdoor_opens_and_leaves_the_main_task_alone(make_run, task):
+    descent, mean = train.Descent(task, 6, optax.sgd(0.5)), train.plain("mean")
+    clean = triggered(make_run(descent, mean, malicious=2))
+    opened = triggered(make_run(descent, mean, attack=mpcjax.attacks.backdoor(trigger=TRIGGER), malicious=2))
+    assert clean[1] < 0.5 < 0.9 < opened[1]
+    assert opened[0] > 0.85
+
+
+def test_a_backdoor_is_in_the_data_of_the_malicious_only(make_run):
+    """And so invisible in the honest peers' losses of the first round."""
+    poisoned = train.train(make_run(attack=mpcjax.attacks.backdoor(1.0, trigger=TRIGGER), malicious=2), 1)
+    honest = train.train(make_run(malicious=2), 1)
+    assert poisoned.records[0]["loss"] == honest.records[0]["loss"]
+    assert not np.array_equal(poisoned.state["params"], honest.state["params"])
+
+
+def test_images_are_stamped_before_they_are_standardised(make_run, data):
+    honest, seen = make_run().method, []
+
+    class Brightest:
+        """Every peer sends its brightest pixel."""
+
+        init, step, params = honest.init, honest.step, honest.params
+
+        def local(self, state, images, labels, peers_at_once):
+            local = honest.local(state, images, labels, peers_at_once)
+            return local._replace(updates=jnp.max(images, axis=(1, 2, 3, 4))[:, None] + jnp.zeros_like(local.updates))
+
+    def aggregator(updates, number, **public):
+        seen.append(np.asarray(updates)[:, 0])
+        return updates[0], None
+
+    attack = mpcjax.attacks.backdoor(1.0, trigger=TRIGGER)
+    train.train(make_run(Brightest(), aggregator, attack=attack, malicious=2), 1)
+    np.testing.assert_allclose(seen[0][-2:], (255 - data.mean) / data.std, rtol=1e-6)
+    assert seen[0][:-2].max() <= (219 - data.mean) / data.std + 1e-5
+
+
+def test_success_rate(task, data):
+    """Against a count by hand, on images of other classes only."""
+    others = data.test_images[data.test_labels != 1].copy()
+    others[:, -2:, -2:, :] = 255
+    logits = task.apply(task.unravel(task.start), (others.astype(np.float32) - data.mean) / data.std)
+    expected = float((np.argmax(logits, axis=1) == 1).mean())
+    assert train.success_rate(task, task.start, data, TRIGGER) == pytest.approx(expected)
+    with pytest.raises(ValueError, match=r"target=3: legal are 0\.\.2"):
+        train.success_rate(task, task.start, data, mpcjax.attacks.Trigger(target=3))
+
+
+@pytest.mark.parametrize("name", ["center", "reference"])
+def test_an_attack_is_told_what_the_rule_is_told(make_run, task, data, name):
+    """The malicious peers answer with the public point itself."""
+
+    def craft(updates, honest, known):
+        return getattr(known, name) + jnp.zeros_like(updates)
+
+    options = {"center": {}, "reference": {"momentum": 0.0, "root": train.root_batch(data, 30)}}[name]
+    seen = []
+
+    def aggregator(updates, number, **public):
+        seen.append((np.asarray(updates), np.asarray(public[name])))
+        return updates[0], None
+
+    method = train.Descent(task, 6, optax.sgd(0.5), public=name, **options)
+    train.train(make_run(method, aggregator, attack=mpcjax.attacks.Attack("echo", craft=craft), malicious=2), 2)
+    for updates, point in seen:
+        np.testing.assert_array_equal(updates[-2:], np.tile(point, (2, 1)))
+        assert not np.array_equal(updates[0], point)
+
+
 def test_resuming_is_exact(make_run, method, tmp_path):
     _, dynamics, aggregator = method
     run = make_run(dynamics, aggregator, attack=mpcjax.attacks.gaussian(0.1), malicious=1, settings={"a": 1})

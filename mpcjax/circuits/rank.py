@@ -1,0 +1,58 @@
+"""Order statistics of numbers that are shared bit by bit: the bits of what has a given rank, from the highest down.
+
+Where the numbers themselves are shared, order costs a comparison of full width for every two (`sort`). Whoever deals a
+number can deal its bits. Then the element of rank r is found like in a trie: of the numbers that agree with it so far,
+some have a 0 as their next bit, and its own next bit is 1 if these are no more than r. That is one comparison of numbers up
+to n a bit, which is a small table (`lookup`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.circuits.lookup import lookup
+from mpcjax.protocols import dot, multiply, repeat
+from mpcjax.runtime import Runtime
+
+
+def lowest(rt: Runtime, planes: Any, counts: Any, kept: Any) -> tuple[Any, Any]:
+    """The sum of the counts[r] lowest of n numbers, and the next one after these, for every r and column.
+
+    planes: `[rows, k, ..., n]`, shares of the bits of n non-negative numbers, lowest first.
+    counts: `[R]` public, from 0 to how many are kept; where it is that many, there is no next one, and 2^k - 1 stands for it.
+    kept: `[n]` public booleans: which of them count.
+    Returns `(sums, values)`, both `[rows, R, ...]`.
+
+    Cost for every r and column: k (2 n + 3 + `lookup` of 2 n + 1 entries) + 1 openings, k (12 + log2 n) levels or so,
+    no random bits. For n = 25, k = 16: 1057, against 23,000 of a sorting network under full comparisons. Revealed:
+    nothing. Guarantee: exact. All bits are one compiled step (`repeat`).
+    """
+    field, (rows, width, *columns, n) = rt.field, planes.shape
+    lanes = (rows, counts.shape[0], *columns)
+    numbers = field.dot(jnp.moveaxis(planes, 1, -1), field.from_int([1 << j for j in range(width)]))
+    active = jnp.broadcast_to(jnp.where(kept, field.ones(()), field.zeros(())), (*lanes, n))
+    left = jnp.broadcast_to(field.from_signed(counts.astype(jnp.int32)).reshape(-1, *(1,) * len(columns)), lanes)
+    places = np.arange(width - 1, -1, -1, dtype=np.int32)
+    weights = field.from_int([1 << int(j) for j in places])
+    start = (planes, numbers, active, left, field.zeros(lanes), field.zeros(lanes))
+    _, _, _, left, sums, values = repeat(rt, _next_bit, start, (places, weights))
+    return field.add(sums, multiply(rt, left, values)), values  # equals of the next one complete the count
+
+
+def _next_bit(inner: Runtime, carry: Any, table: Any) -> Any:
+    """One bit of every value. `active`: who agrees with it so far; `left`: its rank among them; `sums`: of those below."""
+    (planes, numbers, active, left, sums, values), (place, weight) = carry, table
+    field, n = inner.field, planes.shape[-1]
+    bits = jax.lax.dynamic_index_in_dim(planes, place, axis=1)
+    ones = multiply(inner, active, bits)
+    zeros = field.sub(active, ones)
+    count, below = field.sum(zeros), dot(inner, zeros, numbers[:, None])
+    bit = lookup(inner, field.sub(left, count), [0] * n + [1] * (n + 1), first=-n)
+    chosen = jnp.concatenate([field.sub(ones, zeros), count[..., None], below[..., None]], axis=-1)
+    moved = multiply(inner, bit[..., None], chosen)
+    active, left = field.add(zeros, moved[..., :n]), field.sub(left, moved[..., n])
+    return planes, numbers, active, left, field.add(sums, moved[..., n + 1]), field.add(values, field.mul(bit, weight))

@@ -1,0 +1,79 @@
+"""Tables of small numbers, and order statistics of numbers given by their bits."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mpcjax.circuits import lookup, lowest
+from tests.circuits._stock import centred, cost, evaluate, scheme_of
+
+
+@pytest.mark.parametrize("exponent", [5, 61])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 17, 31])
+def test_every_entry_of_a_table(exponent: int, size: int) -> None:
+    rng = np.random.default_rng(size)
+    scheme = scheme_of(exponent)
+    for first in (0, -size + 1, 7):
+        table = [int(k) for k in rng.integers(0, scheme.field.modulus, size)]
+        x = np.arange(first, first + size).astype(object) % scheme.field.modulus
+        (found,) = evaluate(scheme, lambda rt, x: lookup(rt, x, table, first), x)  # noqa: B023 - called at once
+        np.testing.assert_array_equal(found, centred(scheme, np.array(table, object)))
+
+
+@pytest.mark.parametrize(("size", "openings"), [(1, 0), (2, 0), (3, 2), (33, 10), (201, 27)])
+def test_a_table_costs_two_square_roots(size: int, openings: int) -> None:
+    demand, _ = cost(scheme_of(61), lambda rt, x: lookup(rt, x, [1] * size), ())
+    assert (demand.double, demand.bit, demand.random) == (openings, 0, 0)
+
+
+def test_too_large_a_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="a table of 8 entries: legal are 1 to 7"):
+        cost(scheme_of(3), lambda rt, x: lookup(rt, x, [1] * 8), ())
+
+
+def planes(x: np.ndarray, width: int) -> np.ndarray:
+    """`[..., n]` to `[width, ..., n]`."""
+    return np.stack([x >> j & 1 for j in range(width)]).astype(object)
+
+
+def found_of(exponent: int, x: np.ndarray, width: int, counts: Any, kept: Any) -> tuple[np.ndarray, np.ndarray]:
+    def circuit(rt: Any, bits: Any) -> Any:
+        return lowest(rt, bits, jnp.asarray(counts), jnp.asarray(kept))
+
+    sums, values = evaluate(scheme_of(exponent), circuit, planes(x, width))
+    return sums, values
+
+
+def expected(x: np.ndarray, width: int, counts: Any, kept: Any) -> tuple[np.ndarray, np.ndarray]:
+    ordered = np.sort(x[..., np.asarray(kept)], axis=-1)
+    padded = np.concatenate([ordered, np.full((*x.shape[:-1], 1), 2**width - 1)], axis=-1)
+    return np.stack([ordered[..., :c].sum(-1) for c in counts]), np.stack([padded[..., c] for c in counts])
+
+
+@pytest.mark.parametrize("kept", [[True] * 3, [True, False, True], [False] * 3])
+def test_all_triples_of_two_bit_numbers(kept: list[bool]) -> None:
+    """In the field of 31 elements every column of three numbers, every count."""
+    x = np.array(list(itertools.product(range(4), repeat=3)))
+    counts = list(range(sum(kept) + 1))
+    for got, want in zip(found_of(5, x, 2, counts, kept), expected(x, 2, counts, kept), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("exponent", [31, 61])
+def test_random_columns(exponent: int) -> None:
+    rng = np.random.default_rng(exponent)
+    x = rng.integers(0, 2**16, (6, 9))
+    x[0], x[1, :5], x[2] = 7, 1, np.where(np.arange(9) % 2, 0, 2**16 - 1)
+    kept, counts = np.arange(9) != 4, [0, 3, 4, 8]
+    for got, want in zip(found_of(exponent, x, 16, counts, kept), expected(x, 16, counts, kept), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_what_it_costs() -> None:
+    demand, _ = cost(scheme_of(61), lambda rt, x: lowest(rt, x, jnp.arange(1), jnp.ones(25, bool))[0], (16, 1, 25))
+    assert (demand.double, demand.bit) == (16 * (2 * 25 + 3 + 13) + 1, 0)

@@ -1,0 +1,102 @@
+"""Rules on secrets in milliseconds: circuits are replaced by what they promise, and nothing is verified.
+
+Shares, openings and products are the real ones (masked by zeros), and so are scales and bounds; a comparison, a truncation or
+a root is computed on the values. The circuits have tests of their own; the end-to-end tests join both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.circuits.divide import _require
+from mpcjax.circuits.truncate import _require_bound
+from mpcjax.fields import F61, fixed
+from mpcjax.rules import Public, Rule
+from mpcjax.runtime import PARTS, Material, Runtime
+from mpcjax.secret import Secret
+from mpcjax.setup import Setup
+from mpcjax.sharing import Shamir
+from tests.circuits._stock import runtime
+
+SCHEME = Shamir(F61, 3, 1)
+
+
+class Zeros(Material):
+    def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return tuple(F61.zeros((3, *shape)) for _ in range(PARTS[kind]))
+
+
+def value(x: Any) -> Any:
+    return F61.lift(SCHEME.reconstruct(x)).astype(jnp.int64)
+
+
+def shared(v: Any) -> Any:
+    shares = F61.from_signed(jnp.asarray(v).astype(jnp.int64))
+    return jnp.broadcast_to(shares, (3, *shares.shape))
+
+
+def is_negative(rt: Runtime, x: Any, *, width: int | None = None) -> Any:
+    return shared(value(x) < 0)
+
+
+def less_than(rt: Runtime, x: Any, y: Any, *, width: int | None = None) -> Any:
+    return is_negative(rt, F61.sub(x, y))
+
+
+def maximum(rt: Runtime, x: Any, y: Any) -> Any:
+    return shared(jnp.where(value(F61.sub(x, y)) < 0, value(F61.add(y, F61.zeros(x.shape))), value(x)))
+
+
+def sort(rt: Runtime, x: Any) -> Any:
+    return shared(jnp.sort(value(x), axis=-1))
+
+
+def ranks(rt: Runtime, x: Any) -> Any:
+    return shared(jnp.argsort(jnp.argsort(value(x), stable=True), stable=True))
+
+
+def truncate_nearest(rt: Runtime, x: Any, bits: int, bound: int) -> Any:
+    half = (1 << bits) >> 1
+    _require_bound(F61, bound + half, "truncate_nearest")
+    found = value(x)
+    return _within(found, 0, bound, (found + half) >> bits)
+
+
+def reciprocal(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, least: int = 1) -> Any:
+    _require(F61, "reciprocal", bound, least, 2 ** (scale + out_bits) // least + 1)
+    found = value(x)
+    return _within(found, least, bound, jnp.where(found > 0, (1 << (scale + out_bits)) // jnp.maximum(found, 1), 0))
+
+
+def inverse_sqrt(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, least: int = 1) -> Any:
+    _require(F61, "inverse_sqrt", bound, least, int(2.0 ** (out_bits + scale / 2 + 1e-9) / least**0.5) + 1)
+    found = value(x)
+    root = 2.0 ** (out_bits + scale / 2) / jnp.sqrt(jnp.maximum(found, 1).astype(jnp.float64))
+    return _within(found, least, bound, jnp.where(found > 0, jnp.floor(root), 0))
+
+
+def _within(found: Any, least: int, bound: int, result: Any) -> Any:
+    """Shares of what a circuit makes of `found`, and nonsense where it promises nothing."""
+    legal = (jnp.abs(found) <= bound) & ((found == 0) | (jnp.abs(found) >= least))
+    return shared(jnp.where(legal, result, 1 << 59))
+
+
+IDEAL = (is_negative, less_than, maximum, sort, ranks, truncate_nearest, reciprocal, inverse_sqrt)
+
+
+def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
+    """The rule on shares of the messages of those accepted, and `finish`, with the fractional bits it has room for."""
+    n, length = x.shape
+    setup = Setup(SCHEME, rule, n, length)
+    bits, bound = setup.bits, setup.bound
+    local = jax.vmap(rule.local, in_axes=(0, 0, None))(jnp.asarray(x, jnp.float32), jnp.arange(n), public)
+    integers = np.round(np.where(np.asarray(public.accepted)[:, None], local, 0).astype(float) * 2.0**bits)
+    combined = rule.combine(Secret(runtime(SCHEME, Zeros()), shared(integers), bits, bound), public)
+    assert combined.shape == (length,)
+    found = value(combined.shares)
+    assert np.abs(np.asarray(found)).max() <= combined.bound
+    return np.asarray(rule.finish(fixed.decode(F61, SCHEME.reconstruct(combined.shares), combined.scale), public))
