@@ -8,6 +8,7 @@ from functools import lru_cache
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax._compat import x64_scope
 from mpcjax.certificates import Certificate
 from mpcjax.errors import BoundError
 from mpcjax.offline import count
@@ -98,6 +99,7 @@ def _room(scheme: Shamir, rule: Rule, peers: int, length: int) -> int:
     return good
 
 
+@x64_scope
 def _refusal(scheme: Shamir, rule: Rule, peers: int, length: int, bits: int) -> BoundError | None:
     """What `combine` meets with so many fractional bits, found on shapes alone."""
     width = rule.message_length(length)

@@ -106,7 +106,8 @@ class Rule(abc.ABC):
         Rows of peers that are not accepted are zero. A poisoned message that passes the certificate is a message.
         By default their sum with the weights of `score` and `weigh`.
         """
-        return self.weigh(self.score(messages, public), public) @ messages
+        scores = _a_number_each("score", self.score(messages, public), messages)
+        return _a_number_each("weigh", self.weigh(scores, public), messages) @ messages
 
     def finish(self, combined: Any, public: Public) -> Any:
         """What everybody computes from the opened `combined [d]`; the identity by default."""
@@ -118,3 +119,11 @@ class Rule(abc.ABC):
         peers = jnp.arange(updates.shape[0])
         messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
         return self.finish(self.combine(messages, public), public)
+
+
+def _a_number_each(part: str, found: Any, messages: Any) -> Any:
+    if jnp.shape(found) != messages.shape[:1]:
+        raise ValueError(
+            f"{part} returned shape {jnp.shape(found)}, legal is {messages.shape[:1]}: a number for every peer"
+        )
+    return found

@@ -123,7 +123,8 @@ def test_the_plan_is_what_the_passes_send():
         return zeros, Standing(jnp.array(True), {}, jnp.zeros(3, bool))
 
     public = Public.of(PEERS, LENGTH)
-    passes.in_passes(setup, lambda *what: what, walk, jnp.asarray(KEY), jnp.zeros((PEERS, LENGTH), jnp.float32), public)
+    updates = jnp.zeros((PEERS, LENGTH), jnp.float32)
+    passes.in_passes(setup, lambda *what: what, walk, jnp.asarray(KEY), updates, public, None)
     sent = [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in fabric.ledger.entries]
     planned = plan(setup).entries
     assert sent == [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in planned]
@@ -273,6 +274,8 @@ def test_the_sum_over_groups_is_refused_where_it_could_overflow():
     for group in (None, GROUP):
         committee = mpcjax.simulate(3, group=group)
         with pytest.raises(BoundError, match=r"weighted sum over groups|matrix product"):
+            mpcjax.estimate(Fourth(1 << 45), LENGTH, peers=PEERS, committee=committee)
+        with pytest.raises(ValueError, match=r"fraction_bits=4: legal are whole numbers from 0 to 3 "):
             mpcjax.estimate(Fourth(1 << 28), LENGTH, peers=PEERS, committee=committee, fraction_bits=4)
         assert mpcjax.estimate(Fourth(1 << 20), LENGTH, peers=PEERS, committee=committee, fraction_bits=4).rounds
 
