@@ -1,12 +1,13 @@
-"""Bits a peer deals, and the one quadratic form that shows they are bits."""
+"""Bits a peer deals, the one quadratic form that shows they are bits, and messages that are nothing else."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.certificates.base import Equation
+from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
 from mpcjax.protocols import random_form
@@ -32,3 +33,26 @@ def booleanity(rt: Runtime, public: Stream, about: tuple[str, ...], length: int)
     forms = [random_form(rt.scheme, public, f"booleanity {r}", length, shift) for r in range(repeats)]
     quarter = half * half % field.modulus
     return [Equation(field.mul(field.sum(form.weights(field, length)), quarter), about, form) for form in forms]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bits(Certificate):
+    """Accepts exactly the messages in {0, 1}^d, up to an error of 2**-SECURITY_BITS per peer.
+
+    Every number of so many bits can be spelled so: what peers deal bit by bit needs no further proof of its range.
+    Cost: one quadratic form of the message per peer and repetition, which the peer proves. Revealed: accepted or not.
+    """
+
+    name = "bits"
+
+    def fraction_bits(self, field: Field, length: int, peers: int) -> int:
+        return 0
+
+    def bound(self, bits: int, length: int) -> int:
+        return 1
+
+    def holds(self, field: Field, message: Any, bits: int) -> Any:
+        return jnp.all((message == 0) | (message == 1), axis=-1)
+
+    def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
+        return booleanity(rt, second, ("message",), dealt.message.shape[-1])

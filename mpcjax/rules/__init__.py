@@ -15,16 +15,18 @@ from mpcjax.rules.fltrust import FLTrust
 from mpcjax.rules.geometric_median import GeometricMedian
 from mpcjax.rules.krum import Krum, MultiKrum
 from mpcjax.rules.mean import Mean
+from mpcjax.rules.mean_around_median import MeanAroundMedian
 from mpcjax.rules.minimum_diameter_averaging import MinimumDiameterAveraging
 from mpcjax.rules.monna import Monna
 from mpcjax.rules.nearest_neighbour_mixing import NearestNeighbourMixing
 from mpcjax.rules.norm_bounded import NormBounded
 from mpcjax.rules.rsa import RSA
 from mpcjax.rules.sign_majority import SignMajority
+from mpcjax.rules.trimmed_mean import Median, TrimmedMean
 
 _ALL: tuple[type[Rule], ...] = (
     Mean, RSA, CenteredClipping, FLTrust, Krum, MultiKrum, GeometricMedian, Monna, MinimumDiameterAveraging, NormBounded,
-    SignMajority, Bucketing, NearestNeighbourMixing, Clipping, AdaptiveClipping,
+    SignMajority, Median, TrimmedMean, MeanAroundMedian, Bucketing, NearestNeighbourMixing, Clipping, AdaptiveClipping,
 )  # fmt: skip
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in _ALL}
 
@@ -34,6 +36,7 @@ geometric_median, monna, minimum_diameter_averaging = GeometricMedian, Monna, Mi
 norm_bounded, sign_majority = NormBounded, SignMajority
 bucketing, nearest_neighbour_mixing = Bucketing, NearestNeighbourMixing
 clipping, adaptive_clipping = Clipping, AdaptiveClipping
+median, trimmed_mean, mean_around_median = Median, TrimmedMean, MeanAroundMedian
 
 
 def resolve(rule: Rule | str) -> Rule:
@@ -74,6 +77,8 @@ __all__ = [
     "GramRule",
     "Krum",
     "Mean",
+    "MeanAroundMedian",
+    "Median",
     "MinimumDiameterAveraging",
     "Monna",
     "MultiKrum",
@@ -83,6 +88,7 @@ __all__ = [
     "Public",
     "Rule",
     "SignMajority",
+    "TrimmedMean",
     "adaptive_clipping",
     "bucketing",
     "call",
@@ -92,6 +98,8 @@ __all__ = [
     "geometric_median",
     "krum",
     "mean",
+    "mean_around_median",
+    "median",
     "minimum_diameter_averaging",
     "monna",
     "multi_krum",
@@ -100,4 +108,5 @@ __all__ = [
     "resolve",
     "rsa",
     "sign_majority",
+    "trimmed_mean",
 ]

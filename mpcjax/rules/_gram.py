@@ -60,7 +60,7 @@ class LimitedGramRule(GramRule):
 def require_poisoned(f: int | None) -> None:
     """`ValueError` unless `f` is a number of poisoned peers."""
     if f is not None and (isinstance(f, bool) or not isinstance(f, int) or f < 0):
-        raise ValueError(f"f={f!r}: the number of poisoned peers is a whole number from 0, or None for the most")
+        raise ValueError(f"f={f!r}: the number of poisoned peers is a whole number from 0, or None for the default")
 
 
 def require_majority(name: str, f: int | None, peers: int) -> None:

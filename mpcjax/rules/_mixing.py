@@ -86,3 +86,12 @@ def require_gram(name: str, rule: Any) -> None:
             f"rule {name!r} of rule={rule!r}: legal are rules that need no more of the vectors than inner products, such as "
             "multi_krum() or geometric_median(); before others there are bucketing and nearest-neighbour mixing"
         )
+
+
+def require_mixes(name: str, rule: Rule) -> None:
+    """`ValueError` where messages of `rule` may not be mixed."""
+    if not rule.mixes:
+        raise ValueError(
+            f"rule {name!r} of rule={rule!r}: the messages of {rule.name!r} are no vectors, and means of them mean nothing; "
+            "legal are other rules, such as geometric_median() or multi_krum()"
+        )

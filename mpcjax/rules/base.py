@@ -52,6 +52,8 @@ class Rule(abc.ABC):
 
     `shuffles`: `combine` uses `public.order`, drawn by a public coin once all have dealt.
 
+    `mixes`: means of messages are what `combine` may be given instead; where messages are no vectors, they are not.
+
     Instead of `combine` a rule may give `score` and `weigh`: the messages' sum by secret weights that follow from a score
     of each. Such a rule is `weighted`, and peers may be handled group by group as well.
     """
@@ -63,6 +65,7 @@ class Rule(abc.ABC):
     takes: tuple[str, ...] = ()
     additive: bool = False
     shuffles: bool = False
+    mixes: bool = True
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         """What peer number `peer` makes of its `update [d]`, float32 `[message_length(d)]`; the update itself by default."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.rules._gram import GramRule, counted
-from mpcjax.rules._mixing import PreAggregator
+from mpcjax.rules._mixing import PreAggregator, require_mixes
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.geometric_median import GeometricMedian
 from mpcjax.secret import Rows, averages, grouped_back
@@ -23,8 +23,9 @@ MEAN_BITS = 12  # of 1 / size, for rules that are given the means themselves
 class Bucketing(PreAggregator):
     """`rule` of the means of groups of `size` peers, drawn by a public random permutation. The last group may be smaller.
 
-    rule: any rule; the geometric median by default. What its peers do alone (`local`) is done to the updates, not
-        to the means. Of n peers, f poisoned, it gets ceil(n / size) groups, at most f poisoned: choose its settings for these.
+    rule: any rule whose messages are vectors (`Rule.mixes`); the geometric median by default. What its peers do alone
+        (`local`) is done to the updates, not to the means. Of n peers, f poisoned, it gets ceil(n / size) groups, at most f
+        poisoned: choose its settings for these.
     size: 2 in the paper, where ceil(0.5 / (f / n)) is the most that a share f / n of poisoned peers allows. At most 10.
     seed: of the permutation, that of NumPy's default generator, which everybody then knows beforehand. By default None: a
         public coin draws it when all peers have dealt, so that nobody chooses an update for its place; the report has it
@@ -49,6 +50,7 @@ class Bucketing(PreAggregator):
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):
             raise ValueError(f"bucketing of rule={self.rule!r}: legal are rules, such as multi_krum()")
+        require_mixes(self.name, self.rule)
         if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= LARGEST:
             raise ValueError(f"size={self.size!r}: the size of a group is a whole number from 1 to {LARGEST}")
         if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0):

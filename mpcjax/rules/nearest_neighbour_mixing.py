@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from mpcjax.rules._gram import GramRule, counted, honest, most_honest, require_majority, require_poisoned
-from mpcjax.rules._mixing import PreAggregator
+from mpcjax.rules._mixing import PreAggregator, require_mixes
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.krum import MultiKrum
 from mpcjax.secret import Rows, mask, mixed_back, mixtures, nearest, rows_of
@@ -39,6 +39,7 @@ class NearestNeighbourMixing(PreAggregator):
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):
             raise ValueError(f"mixing for rule={self.rule!r}: legal are rules, such as multi_krum()")
+        require_mixes(self.name, self.rule)
         self._take_after_rule()
         require_poisoned(self.f)
 

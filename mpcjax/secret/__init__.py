@@ -31,6 +31,7 @@ from mpcjax.secret.order import (
 )
 from mpcjax.secret.products import dot
 from mpcjax.secret.public import public
+from mpcjax.secret.ranks import lowest
 from mpcjax.secret.reductions import argmax, max, mean, median, min, sum
 from mpcjax.secret.rows import Rows, SecretRows, averages, grouped_back, mixed_back, mixtures, rows_of, scaled_back
 from mpcjax.secret.shaping import concatenate, reshape, stack
@@ -51,6 +52,7 @@ __all__ = [
     "equal",
     "grouped_back",
     "largest",
+    "lowest",
     "mask",
     "max",
     "maximum",

@@ -80,6 +80,23 @@ def norm_bounded(x, limit=2.0, **_):
     return centered_clipping(x, clip=limit)
 
 
+def trimmed_mean(x, f=None, limit=1.0, **_):
+    f = len(x) // 5 if f is None else f
+    f = min(f, (len(x) - 1) // 2)
+    return np.sort(np.clip(x, -limit, limit), axis=0)[f : len(x) - f].mean(0)
+
+
+def median(x, limit=1.0, **_):
+    return np.median(np.clip(x, -limit, limit), axis=0)
+
+
+def mean_around_median(x, f=None, limit=1.0, **_):
+    f = len(x) // 5 if f is None else f
+    x = np.sort(np.clip(x, -limit, limit), axis=0)
+    nearest = np.argsort(np.abs(x - np.median(x, axis=0)), axis=0, kind="stable")[: max(len(x) - f, 1)]
+    return np.take_along_axis(x, nearest, 0).mean(0)
+
+
 def sign_majority(x, **_):
     return np.sign(rsa(x, lam=1.0))
 
@@ -116,6 +133,9 @@ REFERENCES = {
     "minimum_diameter_averaging": minimum_diameter_averaging,
     "norm_bounded": norm_bounded,
     "sign_majority": sign_majority,
+    "trimmed_mean": trimmed_mean,
+    "median": median,
+    "mean_around_median": mean_around_median,
     "bucketing": bucketing,
     "nearest_neighbour_mixing": nearest_neighbour_mixing,
     "clipping": clipping,

@@ -1,4 +1,4 @@
-"""Signs and ranges: exactly the legal messages pass, also when a peer deals other bits than it should."""
+"""Signs, bits and ranges: exactly the legal messages pass, also when a peer deals other bits than it should."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpcjax.certificates import Range, Signs
+from mpcjax.certificates import Bits, Certificate, Range, Signs
 from mpcjax.certificates.bits import powers, split
 from mpcjax.fields import F31, F61, Field
 from tests.certificates._judge import Judge
@@ -30,9 +30,24 @@ def test_signs(field: Field) -> None:
     assert judge.accepts(legal + wrong, empty, empty) == [True] * len(legal) + [False] * len(wrong)
 
 
-def test_signs_need_no_fractional_bits() -> None:
-    assert Signs().fraction_bits(F31, 10, 5) == 0
-    assert Signs().bound(0, 10) == 1
+@pytest.mark.parametrize("field", [F31, Field(5)], ids=str)
+def test_bits(field: Field) -> None:
+    p = field.modulus
+    others = range(2, p) if p < 100 else [2, 3, p // 2, p // 2 + 1, p - 1, p - 2, 1 << 16]
+    legal = [[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1]]
+    wrong = [[1, 0, x, 1] for x in others] + [[2, 0, 0, 0], [p - 1, 2, 1, 0]]
+    judge = Judge(Bits(), field, 4, 0)
+    empty = np.zeros((len(legal + wrong), 0), field.dtype)
+    assert judge.accepts(legal + wrong, empty, empty) == [True] * len(legal) + [False] * len(wrong)
+
+
+@pytest.mark.parametrize("certificate", [Signs(), Bits()], ids=lambda c: c.name)
+def test_signs_and_bits_need_no_fractional_bits(certificate: Certificate) -> None:
+    assert certificate.fraction_bits(F31, 10, 5) == 0
+    assert certificate.bound(0, 10) == 1
+    message = np.array([[1, 1], [1, 0], [1, -1], [1, 2]])
+    held = {"signs": [True, False, True, False], "bits": [True, True, False, False]}
+    assert np.asarray(certificate.holds(F31, message, 0)).tolist() == held[certificate.name]
 
 
 def test_a_range_is_half_open_and_exact() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import mpcjax
 from mpcjax import fabric
-from mpcjax.certificates import Norm, Range, Signs
+from mpcjax.certificates import Bits, Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
 from mpcjax.phases import PHASES
@@ -139,7 +139,7 @@ def test_inside_jit_a_cheat_leaves_nan():
     assert not bool(verified) and np.isnan(np.asarray(value)).all()
 
 
-@pytest.mark.parametrize("certificate", [Norm(1.0, PEERS), Range(1.0, 8), Signs()], ids=lambda c: c.name)
+@pytest.mark.parametrize("certificate", [Norm(1.0, PEERS), Range(1.0, 8), Signs(), Bits()], ids=lambda c: c.name)
 def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate):
     """Whatever it holds, what is opened about it is the same; it is left out all the same."""
 
@@ -169,7 +169,7 @@ def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate)
     seen = []
     for size in (5.0, 3e9):
         updates = jnp.where(jnp.arange(PEERS)[:, None] == 2, size, jnp.where(jnp.arange(LENGTH) == 0, 1.0, 0.0))
-        updates = jnp.ones((PEERS, LENGTH)).at[2].set(size) if certificate.name == "signs" else updates * 0.9
+        updates = jnp.ones((PEERS, LENGTH)).at[2].set(size) if certificate.name in ("signs", "bits") else updates * 0.9
         shown, accepted, ok, _ = judged(updates.astype(jnp.float32))
         assert bool(ok) and np.asarray(accepted).tolist() == [True, True, False, True]
         seen.append(np.asarray(shown))
