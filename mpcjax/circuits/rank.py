@@ -24,7 +24,7 @@ def lowest(rt: Runtime, planes: Any, counts: Any, kept: Any) -> tuple[Any, Any]:
 
     planes: `[rows, k, ..., n]`, shares of the bits of n non-negative numbers, lowest first.
     counts: `[R]` public, from 0 to how many are kept; where it is that many, there is no next one, and 2^k - 1 stands for it.
-    kept: `[n]` public booleans: which of them count.
+    kept: which of them count: `[n]` public booleans, or `[rows, n]`, shares of 0 and 1.
     Returns `(sums, values)`, both `[rows, R, ...]`.
 
     Cost for every r and column: k (2 n + 3 + `lookup` of 2 n + 1 entries) + 1 openings, k (12 + log2 n) levels or so,
@@ -34,7 +34,9 @@ def lowest(rt: Runtime, planes: Any, counts: Any, kept: Any) -> tuple[Any, Any]:
     field, (rows, width, *columns, n) = rt.field, planes.shape
     lanes = (rows, counts.shape[0], *columns)
     numbers = field.dot(jnp.moveaxis(planes, 1, -1), field.from_int([1 << j for j in range(width)]))
-    active = jnp.broadcast_to(jnp.where(kept, field.ones(()), field.zeros(())), (*lanes, n))
+    if kept.dtype == bool:
+        kept = jnp.where(kept, field.ones(()), field.zeros(()))[None]
+    active = jnp.broadcast_to(kept.reshape(-1, *(1,) * (len(lanes) - 1), n), (*lanes, n))
     left = jnp.broadcast_to(field.from_signed(counts.astype(jnp.int32)).reshape(-1, *(1,) * len(columns)), lanes)
     places = np.arange(width - 1, -1, -1, dtype=np.int32)
     weights = field.from_int([1 << int(j) for j in places])

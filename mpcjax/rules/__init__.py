@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpcjax.rules._coordinates import OrderRule
 from mpcjax.rules._gram import GramRule
 from mpcjax.rules._mixing import PreAggregator
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.bucketing import Bucketing
+from mpcjax.rules.bulyan import Bulyan
 from mpcjax.rules.calling import call
 from mpcjax.rules.centered_clipping import CenteredClipping
 from mpcjax.rules.clipping import AdaptiveClipping, Clipping
@@ -26,7 +28,8 @@ from mpcjax.rules.trimmed_mean import Median, TrimmedMean
 
 _ALL: tuple[type[Rule], ...] = (
     Mean, RSA, CenteredClipping, FLTrust, Krum, MultiKrum, GeometricMedian, Monna, MinimumDiameterAveraging, NormBounded,
-    SignMajority, Median, TrimmedMean, MeanAroundMedian, Bucketing, NearestNeighbourMixing, Clipping, AdaptiveClipping,
+    SignMajority, Median, TrimmedMean, MeanAroundMedian, Bulyan, Bucketing, NearestNeighbourMixing, Clipping,
+    AdaptiveClipping,
 )  # fmt: skip
 RULES: dict[str, type[Rule]] = {rule.name: rule for rule in _ALL}
 
@@ -36,7 +39,7 @@ geometric_median, monna, minimum_diameter_averaging = GeometricMedian, Monna, Mi
 norm_bounded, sign_majority = NormBounded, SignMajority
 bucketing, nearest_neighbour_mixing = Bucketing, NearestNeighbourMixing
 clipping, adaptive_clipping = Clipping, AdaptiveClipping
-median, trimmed_mean, mean_around_median = Median, TrimmedMean, MeanAroundMedian
+median, trimmed_mean, mean_around_median, bulyan = Median, TrimmedMean, MeanAroundMedian, Bulyan
 
 
 def resolve(rule: Rule | str) -> Rule:
@@ -70,6 +73,7 @@ __all__ = [
     "RULES",
     "AdaptiveClipping",
     "Bucketing",
+    "Bulyan",
     "CenteredClipping",
     "Clipping",
     "FLTrust",
@@ -84,6 +88,7 @@ __all__ = [
     "MultiKrum",
     "NearestNeighbourMixing",
     "NormBounded",
+    "OrderRule",
     "PreAggregator",
     "Public",
     "Rule",
@@ -91,6 +96,7 @@ __all__ = [
     "TrimmedMean",
     "adaptive_clipping",
     "bucketing",
+    "bulyan",
     "call",
     "centered_clipping",
     "clipping",

@@ -63,9 +63,12 @@ class OrderRule(Rule):
         planes = (steps >> jnp.arange(self.width)[:, None]) & 1
         return planes.reshape(-1).astype(jnp.float32)
 
-    def lowest(self, messages: Any, counts: Any, public: Public) -> tuple[Any, Any]:
-        """Sums of the `counts [R]` lowest values of every coordinate, and the value after them: steps from -limit, `[R, d]`."""
-        return secret.lowest(messages, self.width, counts, public.accepted)
+    def lowest(self, messages: Any, counts: Any, kept: Any) -> tuple[Any, Any]:
+        """Of every coordinate the sums of the `counts [R]` lowest of the values kept, and the value after each of these.
+
+        In steps from -limit, both `[R, d]`. kept: `[n]` public booleans or secret bits.
+        """
+        return secret.lowest(messages, self.width, counts, kept)
 
     def from_zero(self, sums: Any, count: Any, peers: int) -> Any:
         """Sums of `count` values (public, of at most `peers`) in steps from -limit, as steps from zero."""

@@ -55,12 +55,7 @@ class MultiKrum(LimitedGramRule):
             raise ValueError(f"neighbours={self.neighbours!r}: legal are {', '.join(map(repr, NEIGHBOURS))}")
 
     def weights(self, rows: Rows, public: Public) -> Any:
-        accepted, peers = public.accepted, len(rows)
-        neighbours, chosen = self._counts(accepted)
-        distances = off_diagonal(rows.squared_distances())
-        near = others_last(distances, off_diagonal(jnp.broadcast_to(accepted, (peers, peers))))
-        scores = sum_of_smallest(near, neighbours)
-        return smallest(others_last(scores, accepted), chosen)
+        return best(rows, public.accepted, *self._counts(public.accepted))
 
     def finish(self, combined: Any, public: Public) -> Any:
         _, chosen = self._counts(public.accepted)
@@ -90,3 +85,10 @@ class Krum(MultiKrum):
 
     select: int | None = dataclasses.field(default=1, init=False)
     name = "krum"
+
+
+def best(rows: Rows, accepted: Any, neighbours: Any, chosen: Any) -> Any:
+    """1 for the `chosen` of the accepted vectors with the least squared distance to their nearest `neighbours`, else 0."""
+    distances = off_diagonal(rows.squared_distances())
+    near = others_last(distances, off_diagonal(jnp.broadcast_to(accepted, (len(rows), len(rows)))))
+    return smallest(others_last(sum_of_smallest(near, neighbours), accepted), chosen)

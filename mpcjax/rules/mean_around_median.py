@@ -22,7 +22,7 @@ class MeanAroundMedian(OrderRule):
     in is nearer than the one it leaves behind: f moves at most, each of two ordered values.
 
     Error: half a step (1.5e-5 with the defaults), none of the choice. If nobody is accepted the result is zero.
-    Cost: 2 f + 3 ranks per coordinate, each as in `TrimmedMean`, which takes two, and f comparisons of width + 2 bits.
+    Cost: 2 f + 3 ranks per coordinate, each as in `TrimmedMean`, which takes two, and f comparisons.
     Revealed: the output. Reference: Xie, Koyejo, Gupta 2018, "Generalized Byzantine-tolerant SGD", section 3.
     """
 
@@ -31,22 +31,25 @@ class MeanAroundMedian(OrderRule):
 
     def combine(self, messages: Any, public: Public) -> Any:
         count, window = self._counts(public)
-        steps = jnp.arange(self.poisoned(messages.shape[0]), dtype=jnp.int32)
+        return self.around(messages, public.accepted, count, window, self.poisoned(messages.shape[0]))
+
+    def around(self, messages: Any, kept: Any, count: Any, window: Any, most: int) -> Any:
+        """Sums of the `window` values nearest to the median of the `count` values kept, of which `most` are left out at most."""
+        steps = jnp.arange(most, dtype=jnp.int32)
         moves = steps < count - window
         middle = jnp.stack([jnp.maximum(count - 1, 0) // 2, count // 2, window])
         ranks = jnp.concatenate([middle, jnp.where(moves, steps, 0), jnp.where(moves, steps + window, 0)])
-        sums, values = self.lowest(messages, ranks, public)
+        sums, values = self.lowest(messages, ranks, kept)
         total, twice = sums[2], values[0] + values[1]
-        if len(steps):
-            left, taken = values[3 : 3 + len(steps)], values[3 + len(steps) :]
-            nearer = left + taken < twice
-            total = total + (nearer * (taken - left) * moves[:, None]).sum(0)
+        if most:
+            left, taken = values[3 : 3 + most], values[3 + most :]
+            total = total + ((left + taken < twice) * (taken - left) * moves[:, None]).sum(0)
         return self.from_zero(total, window, messages.shape[0])
 
     def finish(self, combined: Any, public: Public) -> Any:
         return self.mean_of(combined, self._counts(public)[1])
 
     def _counts(self, public: Public) -> tuple[Any, Any]:
-        """How many are accepted, and of how many the mean is taken: public numbers."""
+        """How many values count, and of how many of them the mean is taken: public numbers."""
         count = counted(public)
         return count, jnp.maximum(count - self.poisoned(public.accepted.shape[0]), jnp.minimum(count, 1))

@@ -36,7 +36,7 @@ class TrimmedMean(OrderRule):
 
     def combine(self, messages: Any, public: Public) -> Any:
         first, last = self._kept(public)
-        sums, _ = self.lowest(messages, jnp.stack([first, last]), public)
+        sums, _ = self.lowest(messages, jnp.stack([first, last]), public.accepted)
         return self.from_zero(sums[1] - sums[0], last - first, messages.shape[0])
 
     def finish(self, combined: Any, public: Public) -> Any:

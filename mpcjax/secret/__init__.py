@@ -31,7 +31,7 @@ from mpcjax.secret.order import (
 )
 from mpcjax.secret.products import dot
 from mpcjax.secret.public import public
-from mpcjax.secret.ranks import lowest
+from mpcjax.secret.ranks import lowest, spelled
 from mpcjax.secret.reductions import argmax, max, mean, median, min, sum
 from mpcjax.secret.rows import Rows, SecretRows, averages, grouped_back, mixed_back, mixtures, rows_of, scaled_back
 from mpcjax.secret.shaping import concatenate, reshape, stack
@@ -79,6 +79,7 @@ __all__ = [
     "signs_of_votes",
     "smallest",
     "sort",
+    "spelled",
     "sqrt",
     "stack",
     "sum",

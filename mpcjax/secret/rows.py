@@ -149,11 +149,11 @@ class SecretRows(Rows):
         return SecretRows(None, products, norm, unit)
 
 
-def rows_of(messages: Any) -> Rows:
-    """The `messages [n, d]` as they are. Of secret ones: whose bound is one of their lengths too, as `Norm` has it."""
+def rows_of(messages: Any, norm: float | None = None) -> Rows:
+    """The `messages [n, d]` as they are. `norm`: a bound of their lengths, by default that of coordinates, as `Norm` has it."""
     if not isinstance(messages, Secret):
         return Rows(messages)
-    return SecretRows(messages, None, messages.bound / 2.0**messages.scale)
+    return SecretRows(messages, None, messages.bound / 2.0**messages.scale if norm is None else norm)
 
 
 def mixed_back(weights: Any, matrix: Any) -> Any:

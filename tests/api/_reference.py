@@ -97,6 +97,14 @@ def mean_around_median(x, f=None, limit=1.0, **_):
     return np.take_along_axis(x, nearest, 0).mean(0)
 
 
+def bulyan(x, f=None, limit=1.0, **_):
+    f = max((len(x) - 3) // 4, 0) if f is None else f
+    x = np.clip(x, -limit, limit)
+    distances = np.sort(((x[:, None] - x) ** 2).sum(-1), axis=1)[:, 1:]
+    scores = distances[:, : max(len(x) - f - 2, 1)].sum(1)
+    return mean_around_median(x[np.argsort(scores, kind="stable")[: len(x) - 2 * f]], 2 * f, limit)
+
+
 def sign_majority(x, **_):
     return np.sign(rsa(x, lam=1.0))
 
@@ -136,6 +144,7 @@ REFERENCES = {
     "trimmed_mean": trimmed_mean,
     "median": median,
     "mean_around_median": mean_around_median,
+    "bulyan": bulyan,
     "bucketing": bucketing,
     "nearest_neighbour_mixing": nearest_neighbour_mixing,
     "clipping": clipping,

@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "experiments" / "own_rule.py"
 
 
+pytestmark = pytest.mark.long  # the README's example of the same rule runs by default
+
+
 @pytest.fixture(scope="module")
 def printed() -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MPCJAX_NOTEBOOK": "tiny"}

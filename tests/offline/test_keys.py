@@ -32,7 +32,7 @@ def sent(parties: int, **amounts: int) -> float:
     return elements(2) - elements(1)
 
 
-@pytest.mark.parametrize("parties", [3, 5, 11, 21, 41])
+@pytest.mark.parametrize("parties", [3, 5, 11, 21, pytest.param(41, marks=pytest.mark.long)])
 def test_what_a_double_sharing_costs(parties: int) -> None:
     """(m - t - 1) / (m - t) elements, less than one, and as much for a random sharing: of degree 2t nothing is sent."""
     outputs = parties - (parties - 1) // 2

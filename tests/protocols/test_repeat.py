@@ -78,7 +78,7 @@ def test_the_same_values_demand_messages_and_claims() -> None:
     assert found[at_once][4] == ["mask"]
 
 
-@pytest.mark.parametrize("body", [step, settling])
+@pytest.mark.parametrize("body", [pytest.param(step, marks=pytest.mark.long), settling])
 def test_compiled_and_between_parties_apart(body: Any) -> None:
     """The same bits on both fabrics, and the ledger of the trace is what was really sent."""
     dealer = HostDealer(SCHEME)

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax.rules import Public, Rule, bucketing, mean_around_median, median, nearest_neighbour_mixing, trimmed_mean
+from mpcjax.rules import (
+    Public,
+    Rule,
+    bucketing,
+    bulyan,
+    mean_around_median,
+    median,
+    nearest_neighbour_mixing,
+    trimmed_mean,
+)
 from tests.api._reference import REFERENCES
 from tests.rules._ideal import on_secrets
 
@@ -82,6 +91,10 @@ WRONG = {
     "width": (lambda: trimmed_mean(width=25), "width=25: legal are 2 to 24 bits"),
     "f": (lambda: mean_around_median(f=-1), "f=-1: the number of poisoned peers"),
     "bool": (lambda: trimmed_mean(f=True), "f=True: the number of"),
+    "four times too many": (
+        lambda: mpcjax.estimate(bulyan(f=2), 4, peers=10, committee=mpcjax.simulate(3)),
+        "f=2 and 10 peers: legal are at least 4 f . 3 = 11 peers",
+    ),
     "bits are not mixed": (lambda: bucketing(median()), "messages of 'median' are no vectors"),
     "nor before": (lambda: nearest_neighbour_mixing(bucketing(median())), "messages of 'median' are no vectors"),
     "too many": (lambda: mpcjax.estimate(trimmed_mean(f=3), 4, peers=6, committee=mpcjax.simulate(3)), "f=3 .*6 peers"),

@@ -17,7 +17,7 @@ from tests.api._reference import REFERENCES
 from tests.rules._ideal import SCHEME, on_secrets
 
 PEERS, LENGTH = 8, 12
-BY_ORDER = ("median", "trimmed_mean", "mean_around_median")  # of values of 16 bits
+BY_ORDER = ("median", "trimmed_mean", "mean_around_median", "bulyan")  # of values of 16 bits
 ACCURATE = {"fltrust": 2e-5, **dict.fromkeys(BY_ORDER, 2e-5)}  # what is less so than float32 sums
 
 every = pytest.mark.parametrize("name", sorted(RULES))

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import mpcjax.secret as ms
+from mpcjax import circuits
 from mpcjax.fields import F31
 from mpcjax.sharing import Shamir
+from tests.rules._ideal import IDEAL
 from tests.secret._run import Case, Found, Of, on_secrets
 
 TOP = 2.0**54  # at 4 fractional bits; differences of two reach p / 8
@@ -179,9 +181,15 @@ GROUPS = [COMPARISONS, ARITHMETIC, ORDER, PRODUCTS, SHAPES, FRACTIONS]
 CASES = {name: case for group in GROUPS for name, case in group.items()}
 
 
+DEEP = (ORDER, FRACTIONS)  # these take long to compile: by default with circuits that compute on the values
+
+
 @cache
-def secret_results(number: int) -> dict[str, Found]:
-    return on_secrets(GROUPS[number])
+def secret_results(number: int, ideal: bool) -> dict[str, Found]:
+    with pytest.MonkeyPatch.context() as patch:
+        for function in IDEAL if ideal else ():
+            patch.setattr(circuits, function.__name__, function)
+        return on_secrets(GROUPS[number])
 
 
 @cache
@@ -199,7 +207,18 @@ def test_products_in_robust_mode(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_secret_is_plain(name: str) -> None:
     number = next(k for k, group in enumerate(GROUPS) if name in group)
-    found, case = secret_results(number)[name], CASES[name]
+    require_plain(name, secret_results(number, GROUPS[number] in DEEP)[name])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for group in DEEP for name in group])
+def test_secret_is_plain_with_real_circuits(name: str) -> None:
+    number = next(k for k, group in enumerate(GROUPS) if name in group)
+    require_plain(name, secret_results(number, ideal=False)[name])
+
+
+def require_plain(name: str, found: Found) -> None:
+    case = CASES[name]
     expected = case.plain().astype(np.float64)
     assert found.values.shape == expected.shape
     assert np.all(np.abs(found.values - expected) <= case.error + case.relative * np.abs(expected))

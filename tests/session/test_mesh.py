@@ -49,6 +49,7 @@ def test_the_same_bits_on_one_and_on_eight_devices(rule, length, more):
     assert said(started("bits", rule, length, *more)) == {"1": [True, True], "8": [True, True]}
 
 
+@pytest.mark.long
 def test_only_sums_and_folds_of_slices_leave_a_device():
     """Each of 80,003 / 8 coordinates, four peers, three members. In the compiled programs there is no other collective."""
     found = said(started("collectives", "centered_clipping", 80_003))
@@ -67,6 +68,7 @@ def test_only_sums_and_folds_of_slices_leave_a_device():
     assert {size for _, size in found["open"]} == {8 * 3}  # a random combination of every member's slice
 
 
+@pytest.mark.long
 def test_no_two_slices_are_dealt_with_the_same_noise():
     found = said(started("noise", "centered_clipping", 4000))
     assert found == {"different": 4 * 4000, "of": 4 * 4000, "helpers are the same everywhere": True}

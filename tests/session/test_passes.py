@@ -79,7 +79,7 @@ def rounded(rule: Any, group: int | None, x: np.ndarray, tamper: Any = None, **m
     return mpcjax.aggregate(jnp.asarray(x), rule, committee=committee, key=KEY, **more)
 
 
-@pytest.mark.parametrize("rule", [Fourth(), "fltrust"], ids=["fourth", "fltrust"])
+@pytest.mark.parametrize("rule", [Fourth(), pytest.param("fltrust", marks=pytest.mark.long)], ids=["fourth", "fltrust"])
 def test_the_same_bits_as_all_at_once(rule):
     together, apart = (rounded(rule, group, updates()) for group in (None, GROUP))
     np.testing.assert_array_equal(np.asarray(together.value), np.asarray(apart.value))
