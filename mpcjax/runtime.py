@@ -53,6 +53,16 @@ class Dots:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Scaled:
+    """Claims z[j, l] = s[j] x[j, l]: `s [rows, J]`, `x [rows, J, L]`, `z [rows, J, L]`. J terms in `verify`, not J L."""
+
+    s: Any
+    x: Any
+    z: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Squares:
     """Claims z[j] = sum_l w[l] x[j, l]**2 with public weights `w [L]`: `[rows, J, L]`, `[rows, J]`."""
 
@@ -103,7 +113,8 @@ class Projected:
     z: Any
 
 
-Claim = Dots | Squares | Combination | RowsTimes | Gram | Projected
+MERGED = (Dots, Scaled)  # many of the same length are one claim, along axis 1
+Claim = Dots | Scaled | Squares | Combination | RowsTimes | Gram | Projected
 
 
 class Runtime:

@@ -5,7 +5,7 @@ from mpcjax.circuits.compare import is_negative, is_negative_small, is_zero, les
 from mpcjax.circuits.decompose import decompose
 from mpcjax.circuits.divide import inverse_sqrt, reciprocal, relative_error
 from mpcjax.circuits.lookup import lookup
-from mpcjax.circuits.rank import lowest
+from mpcjax.circuits.rank import lowest, of_rank
 from mpcjax.circuits.select import maximum, minimum, relu, select
 from mpcjax.circuits.sort import ranks, sort
 from mpcjax.circuits.truncate import truncate, truncate_nearest
@@ -23,6 +23,7 @@ __all__ = [
     "lowest",
     "maximum",
     "minimum",
+    "of_rank",
     "prefix_products",
     "ranks",
     "reciprocal",

@@ -21,13 +21,30 @@ import numpy as np
 from mpcjax.fields import kernels
 from mpcjax.fields.gram import gram as inner_products
 from mpcjax.protocols.opening import king_open, open_many
-from mpcjax.runtime import Combination, Dots, Gram, RowsTimes, Runtime, Squares
+from mpcjax.runtime import Combination, Dots, Gram, RowsTimes, Runtime, Scaled, Squares
 
 
 def multiply(rt: Runtime, x: Any, y: Any) -> Any:
-    """Elementwise product of `x`, `y` `[rows, ...]` (broadcast). 3 rounds; online 2, robust 2 (m - 1) elements each."""
-    x, y = jnp.broadcast_arrays(x, y)
-    return beaver(rt, x, y) if rt.scheme.robust else damgard_nielsen(rt, x, y)
+    """Elementwise product of `x`, `y` `[rows, ...]` (broadcast). 3 rounds; online 2, robust 2 (m - 1) elements each.
+
+    Where one of them has a last axis of 1 and the other a longer one, verification has a single term for all of the latter.
+    """
+    if rt.scheme.robust:
+        return beaver(rt, *jnp.broadcast_arrays(x, y))
+    for one, other in ((x, y), (y, x)):
+        if one.ndim == other.ndim and one.shape[-1] == 1 != other.shape[-1]:
+            return _scaled(rt, one[..., 0], other)
+    return damgard_nielsen(rt, *jnp.broadcast_arrays(x, y))
+
+
+def _scaled(rt: Runtime, s: Any, x: Any) -> Any:
+    """s[...] x[..., l] for `s [rows, ...]`, `x [rows, ..., L]` (broadcast). One opening each."""
+    shape = jnp.broadcast_shapes(s.shape, x.shape[:-1])
+    s, x = jnp.broadcast_to(s, shape), jnp.broadcast_to(x, (*shape, x.shape[-1]))
+    z = reduce_degree(rt, rt.field.mul(s[..., None], x), "multiply")
+    rows, length = shape[0], x.shape[-1]
+    rt.claim(Scaled(s.reshape(rows, -1), x.reshape(rows, -1, length), z.reshape(rows, -1, length)))
+    return z
 
 
 def damgard_nielsen(rt: Runtime, x: Any, y: Any) -> Any:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from mpcjax.errors import OrderError
 from mpcjax.fabric import Fabric, Ledger, Simulated
 from mpcjax.protocols.verify import verify
-from mpcjax.runtime import PARTS, Claim, Dots, Material, Runtime
+from mpcjax.runtime import MERGED, PARTS, Claim, Material, Runtime
 from mpcjax.sharing import Shamir
 
 Body = Callable[[Runtime, Any, Any], Any]
@@ -194,8 +194,7 @@ def _handed_on(rt: Runtime, learned: _Learned, end: Any, kept: Any, count: int) 
 
 
 def _all_times(claims: Claim, count: int) -> list[Claim]:
-    """Claims with a leading axis of `count` as one of inner products, or as so many of another kind."""
-    if isinstance(claims, Dots):
-        parts = (jnp.moveaxis(part, 0, 1) for part in (claims.x, claims.y, claims.z))
-        return [Dots(*(part.reshape(part.shape[0], -1, *part.shape[3:]) for part in parts))]
+    """Claims with a leading axis of `count` as one claim, or as so many where the kind has no axis for them."""
+    if isinstance(claims, MERGED):
+        return [jax.tree.map(lambda part: jnp.moveaxis(part, 0, 1).reshape(part.shape[1], -1, *part.shape[3:]), claims)]
     return [jax.tree.map(lambda part: part[k], claims) for k in range(count)]  # noqa: B023 - called at once

@@ -4,9 +4,9 @@ Every claimed inner product is multiplied by an independent public coefficient a
 into c pieces, X(v) = sum X_k v^k and Y(v) = sum Y_k v^(c-1-k), the coefficient of v^(c-1) in X(v).Y(v) is the claimed
 X.Y; the other 2c - 2 are computed and shared, a public v is drawn, and X(v), Y(v) of 1/c the length go on. The last
 product is masked by random sharings and opened. A Gram matrix Z = X X^T joins the batch as one inner product: for public
-random u, w it is (u X).(w X) = u Z w; the products z of the rows of X with one y join as (u X).y = u.z. (Boneh, Boyle,
-Corrigan-Gibbs, Gilboa, Ishai 2019; Goyal, Song 2020, "Malicious security comes free in honest-majority MPC"; the folding
-in the form of Bootle et al. 2016.)
+random u, w it is (u X).(w X) = u Z w; the products z of the rows of X with one y join as (u X).y = u.z, and those of one
+s with many x as s (w.x) = w.z. (Boneh, Boyle, Corrigan-Gibbs, Gilboa, Ishai 2019; Goyal, Song 2020, "Malicious security
+comes free in honest-majority MPC"; the folding in the form of Bootle et al. 2016.)
 
 Guarantee (t < m/2 active): if one claim is wrong, `verify` passes with probability at most 2**-SECURITY_BITS; the error
 of one try is at most 1 - prod (1 - d_i / p) over its challenges of degree d_i, and tries are repeated in small fields.
@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from mpcjax.errors import OrderError
@@ -26,7 +27,7 @@ from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
-from mpcjax.runtime import Claim, Combination, Dots, Gram, Projected, RowsTimes, Runtime
+from mpcjax.runtime import MERGED, Claim, Combination, Dots, Gram, Projected, RowsTimes, Runtime, Scaled
 
 
 def verify(rt: Runtime) -> None:
@@ -64,16 +65,13 @@ def tries(rt: Runtime, claims: list[Any]) -> int:
 
 
 def _merged(claims: list[Any]) -> list[Any]:
-    """Claims of inner products of the same length as one claim: a circuit makes dozens of them, a few sizes in all."""
-    lengths: dict[int, list[Dots]] = {}
+    """Inner products, or multiples, of the same length as one claim: a circuit makes dozens of them, a few sizes in all."""
+    alike: dict[Any, list[Any]] = {}
     for claim in claims:
-        if isinstance(claim, Dots):
-            lengths.setdefault(claim.x.shape[-1], []).append(claim)
-    dots = [
-        Dots(*(jnp.concatenate([getattr(claim, part) for claim in same], axis=1) for part in "xyz"))
-        for same in lengths.values()
-    ]
-    return dots + [claim for claim in claims if not isinstance(claim, Dots)]
+        if isinstance(claim, MERGED):
+            alike.setdefault((type(claim), claim.x.shape[-1]), []).append(claim)
+    merged = [jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *same) for same in alike.values()]
+    return merged + [claim for claim in claims if not isinstance(claim, MERGED)]
 
 
 def _error(rt: Runtime, length: int) -> float:
@@ -95,6 +93,8 @@ def _error(rt: Runtime, length: int) -> float:
 def _length(claim: Claim) -> int:
     if isinstance(claim, (Gram, RowsTimes)):
         return claim.x.shape[2]
+    if isinstance(claim, Scaled):
+        return claim.s.shape[1]
     if isinstance(claim, (Combination, Projected)):
         return claim.w.shape[1]
     return claim.x.shape[1] * claim.x.shape[2]
@@ -120,6 +120,8 @@ def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, An
 def _coefficients(claim: Claim) -> int:
     if isinstance(claim, Projected):
         return 1  # a try has one z of it
+    if isinstance(claim, Scaled):
+        return claim.z.shape[1] * claim.z.shape[2]
     return claim.z.shape[1] * (2 if isinstance(claim, Gram) else 1)
 
 
@@ -132,6 +134,11 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
         x = kernels.inner(field, claim.x[:, None], weights[None, :, None])
         y = jnp.broadcast_to(claim.w[:, None], x.shape)
         return x, y, kernels.inner(field, claim.z[:, None], weights[None])
+    if isinstance(claim, Scaled):
+        each = weights.reshape(1, repeats, *claim.x.shape[1:])
+        x = kernels.materialized(lambda x, w: field.dot(w, x[:, None], axis=-1), claim.x, each)
+        z = field.dot(weights[None], claim.z.reshape(rows, 1, -1), axis=-1)
+        return jnp.broadcast_to(claim.s[:, None], x.shape), x, z
     if isinstance(claim, RowsTimes):
         x = kernels.materialized(lambda x, u: kernels.combine(field, u[None], x[:, None], axis=2), claim.x, weights)
         return x, jnp.broadcast_to(claim.y[:, None], x.shape), kernels.inner(field, claim.z[:, None], weights[None])

@@ -1,4 +1,4 @@
-"""Coordinate-wise trimmed mean, and the median: what is left when all but the middle is dropped."""
+"""Coordinate-wise trimmed mean and median."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from mpcjax import secret
 from mpcjax.rules._coordinates import OrderRule
 from mpcjax.rules._gram import counted
 from mpcjax.rules.base import Public
@@ -30,10 +31,6 @@ class TrimmedMean(OrderRule):
     name = "trimmed_mean"
     paper = "Yin et al. 2018"
 
-    def dropped(self, peers: int) -> int:
-        """How many of `peers` are dropped at each end while enough are accepted."""
-        return self.poisoned(peers)
-
     def combine(self, messages: Any, public: Public) -> Any:
         first, last = self._kept(public)
         sums, _ = self.lowest(messages, jnp.stack([first, last]), public.accepted)
@@ -46,20 +43,27 @@ class TrimmedMean(OrderRule):
     def _kept(self, public: Public) -> tuple[Any, Any]:
         """The ranks from which to which the values count: public numbers."""
         count = counted(public)
-        first = jnp.minimum(self.dropped(public.accepted.shape[0]), jnp.maximum(count - 1, 0) // 2)
+        first = jnp.minimum(self.poisoned(public.accepted.shape[0]), jnp.maximum(count - 1, 0) // 2)
         return first, count - first
 
 
 @dataclasses.dataclass(frozen=True)
-class Median(TrimmedMean):
+class Median(OrderRule):
     """The median of every coordinate; of an even number of values the mean of the middle two.
 
-    limit, width, error and cost as of `TrimmedMean`; all but the middle is dropped. Revealed: the output.
-    Reference: Yin, Chen, Ramchandran, Bartlett 2018, definition 1.
+    limit, width, error: as of `TrimmedMean`. Weights are not used. If nobody is accepted the result is zero.
+    Cost: two ranks as in `TrimmedMean`, without sums. Revealed: the output. Reference: Yin et al. 2018, definition 1.
     """
 
     f: int | None = dataclasses.field(default=None, init=False)
     name = "median"
+    paper = "Yin et al. 2018"
 
-    def dropped(self, peers: int) -> int:
-        return peers
+    def combine(self, messages: Any, public: Public) -> Any:
+        count = counted(public)
+        middle = jnp.stack([jnp.maximum(count - 1, 0) // 2, count // 2])
+        values = secret.of_rank(messages, self.width, middle, public.accepted)
+        return self.from_zero(values[0] + values[1], 2, 2) * jnp.any(public.accepted)
+
+    def finish(self, combined: Any, public: Public) -> Any:
+        return self.mean_of(combined, 2)

@@ -31,7 +31,7 @@ from mpcjax.secret.order import (
 )
 from mpcjax.secret.products import dot
 from mpcjax.secret.public import public
-from mpcjax.secret.ranks import lowest, spelled
+from mpcjax.secret.ranks import lowest, of_rank, spelled
 from mpcjax.secret.reductions import argmax, max, mean, median, min, sum
 from mpcjax.secret.rows import Rows, SecretRows, averages, grouped_back, mixed_back, mixtures, rows_of, scaled_back
 from mpcjax.secret.shaping import concatenate, reshape, stack
@@ -64,6 +64,7 @@ __all__ = [
     "mixed_back",
     "mixtures",
     "nearest",
+    "of_rank",
     "of_smallest",
     "off_diagonal",
     "others_last",

@@ -17,19 +17,43 @@ def lowest(bits: Any, width: int, counts: Any, kept: Any) -> tuple[Any, Any]:
     this have the certificate `Bits`). counts: `[R]` public, at most as many as are kept. kept: `[n]`, public booleans or
     secret bits. Returns sums and values, both `[R, d]`; where nothing is next, 2^width - 1. Cost: `circuits.lowest`.
     """
-    n = bits.shape[0]
-    planes = jnp.moveaxis(bits.shares, 1, -1) if isinstance(bits, Secret) else jnp.moveaxis(bits, 0, -1)
-    planes = planes.reshape(*planes.shape[:-2], width, -1, n)
-    largest = (1 << width) - 1
     if isinstance(bits, Secret):
-        chosen = kept.shares if isinstance(kept, Secret) else jnp.asarray(kept)
-        sums, values = circuits.lowest(bits.rt, planes, counts, chosen)
-        return bits._like(sums, 0, n * largest, "lowest"), bits._like(values, 0, largest, "lowest")
-    ordered = jnp.sort(jnp.where(kept != 0, spelled(bits, width).T, jnp.inf), axis=-1)
-    ordered = jnp.minimum(ordered, largest).T
-    before = jnp.arange(n)[None] < counts[:, None]
-    following = jnp.concatenate([ordered, jnp.full_like(ordered[:1], largest)])
-    return before.astype(ordered.dtype) @ ordered, following[counts]
+        sums, values = circuits.lowest(bits.rt, _planes(bits, width), counts, _chosen(kept))
+        return bits._like(sums, 0, bits.shape[0] * _largest(width), "lowest"), _values(bits, values, width)
+    ordered = _ordered(bits, width, kept)
+    before = jnp.arange(bits.shape[0]) < counts[:, None]
+    return before.astype(ordered.dtype) @ ordered[:-1], ordered[counts]
+
+
+def of_rank(bits: Any, width: int, ranks: Any, kept: Any) -> Any:
+    """The values of `lowest` alone, `[R, d]`: those of these public ranks, 0 for the lowest. Cost: `circuits.of_rank`."""
+    if isinstance(bits, Secret):
+        return _values(bits, circuits.of_rank(bits.rt, _planes(bits, width), ranks, _chosen(kept)), width)
+    return _ordered(bits, width, kept)[ranks]
+
+
+def _planes(bits: Secret, width: int) -> Any:
+    """`[rows, width, d, n]`."""
+    rows, n = bits.shares.shape[:2]
+    return jnp.moveaxis(bits.shares, 1, -1).reshape(rows, width, -1, n)
+
+
+def _chosen(kept: Any) -> Any:
+    return kept.shares if isinstance(kept, Secret) else jnp.asarray(kept)
+
+
+def _values(bits: Secret, shares: Any, width: int) -> Secret:
+    return bits._like(shares, 0, _largest(width), "value of a rank")
+
+
+def _largest(width: int) -> int:
+    return (1 << width) - 1
+
+
+def _ordered(bits: Any, width: int, kept: Any) -> Any:
+    """Plain numbers in ascending order `[n + 1, d]`, with the largest there is after the last of those kept."""
+    numbers = jnp.where(jnp.asarray(kept)[:, None] != 0, spelled(bits, width), _largest(width))
+    return jnp.concatenate([jnp.sort(numbers, axis=0), jnp.full_like(numbers[:1], _largest(width))])
 
 
 def spelled(bits: Any, width: int) -> Any:
@@ -40,4 +64,4 @@ def spelled(bits: Any, width: int) -> Any:
         return jnp.einsum("k,nkd->nd", jnp.asarray(weights, planes.dtype), planes, precision="highest")
     field, planes = bits.rt.field, bits.shares.reshape(*bits.shares.shape[:2], width, -1)
     shares = field.dot(jnp.moveaxis(planes, 2, -1), field.from_int(weights))
-    return bits._like(shares, 0, (1 << width) - 1, "spelled")
+    return bits._like(shares, 0, _largest(width), "spelled")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mpcjax.circuits import lookup, lowest
+from mpcjax.circuits import lookup, lowest, of_rank
 from tests.circuits._stock import centred, cost, evaluate, scheme_of
 
 
@@ -74,6 +74,30 @@ def test_random_columns(exponent: int) -> None:
         np.testing.assert_array_equal(got, want)
 
 
+def test_values_alone() -> None:
+    x, ranks = np.random.default_rng(3).integers(0, 2**5, (4, 6)), [0, 2, 5, 5]
+    kept = np.ones(6, bool)
+    (found,) = evaluate(
+        scheme_of(31), lambda rt, bits: of_rank(rt, bits, jnp.asarray(ranks), jnp.asarray(kept)), planes(x, 5)
+    )
+    np.testing.assert_array_equal(found, np.sort(x, axis=-1).T[ranks])
+
+
+def test_secret_choices_of_who_counts() -> None:
+    x = np.random.default_rng(4).integers(0, 2**4, (5, 6))
+    kept, counts = np.array([1, 0, 1, 1, 0, 1]), [0, 1, 4]
+    sums, values = evaluate(
+        scheme_of(31),
+        lambda rt, bits, kept: lowest(rt, bits, jnp.asarray(counts), kept),
+        planes(x, 4),
+        kept.astype(object),
+    )
+    for got, want in zip((sums, values), expected(x, 4, counts, kept == 1), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_what_it_costs() -> None:
     demand, _ = cost(scheme_of(61), lambda rt, x: lowest(rt, x, jnp.arange(1), jnp.ones(25, bool))[0], (16, 1, 25))
     assert (demand.double, demand.bit) == (16 * (2 * 25 + 3 + 13) + 1, 0)
+    alone, _ = cost(scheme_of(61), lambda rt, x: of_rank(rt, x, jnp.arange(1), jnp.ones(25, bool)), (16, 1, 25))
+    assert (alone.double, alone.bit) == (16 * (2 * 25 + 1 + 13), 0)

@@ -19,7 +19,7 @@ from mpcjax.sharing import Shamir
 from tests.protocols._play import compiled, reveal, values
 
 SHAPES = [(3, 5), (3, 5), (3,)]
-KINDS = ["multiply", "dot", "weighted squares", "combination", "gram", "matrix and vector", "matrix product"]
+KINDS = ["multiply", "scaled", "dot", "weighted squares", "combination", "gram", "matrix and vector", "matrix product"]
 CHECKED = [Shamir(F61, 3, 1), Shamir(F31, 5, 2), Shamir(Field(5), 3, 1)]
 ROBUST = pytest.param(Shamir(F31, 4, 1), marks=pytest.mark.long)
 KEY = np.array([1, 2], np.uint32)
@@ -39,6 +39,7 @@ def every_product(rt: Runtime, x: Any, y: Any, w: Any) -> dict[str, Any]:
     weights = rt.field.asarray(list(range(5)))
     found = {
         "multiply": protocols.multiply(rt, x, y),
+        "scaled": protocols.multiply(rt, w[:, :, None], x),
         "dot": protocols.dot(rt, x, y),
         "weighted squares": protocols.weighted_squares(rt, x, weights),
         "combination": protocols.combination(rt, w, x),
@@ -69,6 +70,7 @@ def test_products_are_right(scheme: Shamir) -> None:
     x, y, w = (value.astype(object) for value in inputs)
     expected = {
         "multiply": x * y,
+        "scaled": w[:, None] * x,
         "dot": np.sum(x * y, axis=1),
         "weighted squares": np.sum(x * x * np.arange(5), axis=1),
         "combination": np.sum(w[:, None] * x, axis=0),

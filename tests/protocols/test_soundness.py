@@ -58,6 +58,11 @@ def one_dot(rt: Runtime, x: Any, y: Any) -> None:
     verify(rt)
 
 
+def multiples(rt: Runtime, x: Any, y: Any) -> None:
+    protocols.multiply(rt, x[:, :1], y)
+    verify(rt)
+
+
 def several(rt: Runtime, x: Any, y: Any) -> None:
     protocols.multiply(rt, x, y)
     protocols.dot(rt, x, y)
@@ -87,6 +92,16 @@ def test_a_wrong_claim_passes_no_more_often_than_stated() -> None:
     assert right == 1.0
     bound, plain = stated(6), 1 - (1 - 1 / P) ** 4  # the coefficient, and one challenge a level
     for found in wrong:
+        assert found <= bound + spread(bound)
+        assert abs(found - plain) <= spread(plain)
+
+
+def test_a_wrong_multiple_passes_when_its_coefficient_is_zero() -> None:
+    """Three multiples are one term and have a coefficient each: an error passes with that alone."""
+    right, one, two = rates(multiples, [[0], [1], [P - 2]], length=3)
+    assert right == 1.0
+    bound, plain = stated(1), 1 / P
+    for found in (one, two):
         assert found <= bound + spread(bound)
         assert abs(found - plain) <= spread(plain)
 
