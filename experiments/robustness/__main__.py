@@ -90,10 +90,14 @@ def main(
 
 def alphas_of(partitions: str) -> list[float | None]:
     """``"iid,0.3"``: None for iid, a number for the alpha of a Dirichlet partition."""
+    alphas: list[float | None]
     try:
-        return [None if name.strip() == "iid" else float(name) for name in partitions.split(",")]
+        alphas = [None if name.strip() == "iid" else float(name) for name in partitions.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"partitions={partitions!r}: legal are iid and positive numbers") from None
+        alphas = [math.nan]
+    if not all(alpha is None or 0 < alpha < math.inf for alpha in alphas):
+        raise typer.BadParameter(f"partitions={partitions!r}: legal are iid and positive numbers")
+    return alphas
 
 
 def committees(protocol: Protocol, parties: int | None, peers: int, malicious: int) -> dict[str, int | None]:

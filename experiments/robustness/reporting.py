@@ -116,11 +116,13 @@ def heat_map(grid: Grid, title: str, path: Path) -> Path:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
 
     rows, columns = len(grid.partitions), len(grid.protocols)
     wide, high = 3.5 + 0.5 * len(grid.attacks) * columns, 1.5 + (0.9 + 0.28 * len(grid.rules)) * rows
     figure, panels = plt.subplots(rows, columns, figsize=(wide, high), squeeze=False, layout="constrained", sharey=True)
-    colours = plt.cm.ScalarMappable(plt.Normalize(0, 1), plt.get_cmap("viridis").with_extremes(bad="lightgrey"))
+    colours = ScalarMappable(Normalize(0, 1), plt.get_cmap("viridis").with_extremes(bad="lightgrey"))
     for axes, (partition, protocol) in zip(
         panels.flat, itertools.product(grid.partitions, grid.protocols), strict=True
     ):
