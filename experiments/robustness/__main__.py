@@ -34,6 +34,7 @@ RULES = (
     "nearest_neighbour_mixing(geometric_median)", "bucketing(nearest_neighbour_mixing(geometric_median))",
     "adaptive_clipping(nearest_neighbour_mixing(multi_krum))", "median", "trimmed_mean", "mean_around_median",
 )  # fmt: skip
+OWN_RATE = ("rsa", "sign_majority")  # whose steps are no gradients
 ATTACKS = (reporting.NONE, *mpcjax.attacks.ATTACKS)
 
 
@@ -55,9 +56,9 @@ def main(
     peers: Annotated[int, typer.Option(min=3, help="Peers.")] = 25,
     malicious: Annotated[int, typer.Option(min=0, help="How many of them are malicious.")] = 5,
     parties: Annotated[int | None, typer.Option(help="Committee size; as large as safety asks by default.")] = None,
-    momentum: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of the peers; the rule's own by default.")
-    ] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Learning rate of the rules that descend along gradients.")] = 0.4,
+    momentum: Annotated[float, typer.Option(min=0, max=1, help="Of the peers, for rules that have one.")] = 0.9,
+    clip: Annotated[float, typer.Option(min=0, help="Of centered clipping, norm bounds and clipping.")] = 0.7,
     batch: Annotated[int, typer.Option(min=1, help="Samples per peer and round.")] = 32,
     model: Annotated[str, typer.Option(help="small, mlp or cnn.")] = "small",
     dataset: Annotated[str, typer.Option(help="fashion_mnist, mnist or digits.")] = "fashion_mnist",
@@ -70,8 +71,8 @@ def main(
     """Train with every rule under every attack; the table and the plot show what has been trained so far."""
     console = Console()
     choices: dict[str, Any] = {
-        "peers": peers, "malicious": malicious, "batch": batch, "model": model, "seed": seed,
-        **({} if momentum is None else {"momentum": momentum}),
+        "peers": peers, "malicious": malicious, "batch": batch, "model": model, "seed": seed, "rate": rate,
+        "momentum": momentum, "clip": clip,
     }  # fmt: skip
     columns, alphas = common.chosen(attacks, ATTACKS), alphas_of(partitions)
     rows = [rule.strip() for rule in rules.split(",") if rule.strip()]
@@ -117,7 +118,10 @@ def wanted(
         raise ValueError("rules: name one at least")
     found = []
     for rule, alpha, attack in itertools.product(rules, alphas, attacks):
-        found.append(train.demo_settings(rule, attack=attack, alpha=alpha, **choices))
+        own = train.demo_settings(rule, attack=attack, alpha=alpha)
+        kept = {"rate": own.rate} if own.innermost in OWN_RATE else {}
+        kept |= {} if own.momentum else {"momentum": 0.0}
+        found.append(own.replace(**choices | kept))
         found[-1].make_rule().certificate(found[-1].peers)
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +73,7 @@ def test_a_second_run_skips_what_is_finished(tmp_path, measured):
     "change",
     [
         {"rounds": 3}, {"seed": 1}, {"peers": 7}, {"malicious": 2}, {"partitions": "0.3"}, {"momentum": 0.5}, {"batch": 8},
+        {"rate": 0.3}, {"clip": 1.0},
         {"attacks": "alie,foe"}, {"model": "mlp"},
     ],
 )  # fmt: skip
@@ -106,14 +106,17 @@ def test_half_a_file_is_no_cell(tmp_path, monkeypatch):
 
 
 def test_it_stops_after_the_cell_at_hand(tmp_path, digits, monkeypatch):
+    clock = [0.0]
+
     def slow(self, cell, on_round=None):
-        time.sleep(0.05)
-        return {"accuracy": 0.5, "seconds": 0.05}
+        clock[0] += 50
+        return {"accuracy": 0.5, "seconds": 50.0}
 
     monkeypatch.setattr(Bench, "measure", slow)
+    monkeypatch.setattr(command.time, "perf_counter", lambda: clock[0])
     cells = [table.Cell(ONE.settings.replace(attack=name), "digits", 2, "plain") for name in ("none", "ipm", "foe")]
     store = table.Store(tmp_path)
-    command.run(Console(quiet=True), cells, store, Bench(digits), 0.04)
+    command.run(Console(quiet=True), cells, store, Bench(digits), 40)
     assert [store.load(cell) is not None for cell in cells] == [True, False, False]
     command.run(Console(quiet=True), cells, store, Bench(digits), 60)
     assert all(store.load(cell) for cell in cells)
@@ -187,6 +190,16 @@ def test_cells_share_what_is_compiled(digits):
     assert run("centered_clipping", "ipm").method.init().keys() >= {"center"}
     assert run("bucketing(fltrust)", "none").method.init().keys() >= {"reference"}
     assert run("mean", "opt_ipm").attack is not run("krum", "opt_ipm").attack
+
+
+def test_rules_keep_what_is_their_own():
+    def made(rule):
+        (settings,) = command.wanted([rule], ["none"], [None], {"rate": 0.7, "momentum": 0.5})
+        return settings.rate, settings.momentum
+
+    assert made("bucketing(krum)") == (0.7, 0.5)
+    assert made("fltrust") == (0.7, 0.0)  # its reference is a gradient of few samples: momentum makes its noise last
+    assert made("sign_majority") == (train.demo_settings("sign_majority").rate, 0.5)
 
 
 @pytest.mark.parametrize(
