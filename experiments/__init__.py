@@ -1,2 +1,3 @@
-"""Experiments on real data: ``python -m experiments.demo``, ``python -m experiments.real_run`` with ``--help`` for
-flags, and the notebook ``colab.ipynb``, written from ``colab.py`` by ``make notebook``."""
+"""Experiments on real data: ``python -m experiments.demo``, ``python -m experiments.real_run`` and ``python -m
+experiments.robustness`` with ``--help`` for flags, and the notebook ``colab.ipynb``, written from ``colab.py`` by
+``make notebook``."""

@@ -11,6 +11,8 @@ The loop knows only the interface ``aggregator(updates, round, **public) -> (val
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import jax
@@ -25,29 +27,39 @@ class Aggregator(Protocol):
     def __call__(self, updates: Any, round: int, **public: Any) -> tuple[Any, Any]: ...
 
 
-def plain(rule: mpcjax.Rule | str) -> Aggregator:
+def plain(rule: mpcjax.Rule | str, *, seed: int = 0) -> Aggregator:
     """The rule's own plain form in float32: no privacy, nothing verified; the baseline of the same rule under MPC.
 
     Peers whose update is not finite are left out. Certificates do not run: ``local`` makes every message a legal one.
+    A rule that shuffles the peers gets another order in every round, as under MPC; ``seed`` decides which.
     """
-    resolved = resolve(rule)
+    run = _plain_program(resolve(rule), seed)
 
+    def aggregator(updates: Any, round: int, **public: Any) -> tuple[Any, None]:
+        return run(updates, jnp.asarray(round, jnp.int32), public), None
+
+    return aggregator
+
+
+@lru_cache(maxsize=64)  # the same rule again, as under another attack, does not compile again
+def _plain_program(rule: mpcjax.Rule, seed: int) -> Callable[..., Any]:
     @jax.jit
-    def run(updates: Any, public: dict[str, Any]) -> Any:
+    def run(updates: Any, round: Any, public: dict[str, Any]) -> Any:
         matrix, unravel = stack_rows(updates)
         accepted = jnp.all(jnp.isfinite(matrix), axis=1)
         center, reference = (
             vector_like(public[name], updates, name) if name in public else None for name in ("center", "reference")
         )
         known = Public.of(matrix.shape[0], matrix.shape[1], accepted.astype(jnp.float32), center, reference)
-        known = dataclasses.replace(known, accepted=accepted)
-        value = resolved.plain(jnp.where(accepted[:, None], matrix, jnp.float32(0)), known)
+        order = None
+        if rule.shuffles:
+            lot = jax.random.fold_in(jax.random.key(seed), round)
+            order = jax.random.permutation(lot, jnp.arange(matrix.shape[0], dtype=jnp.int32))
+        known = dataclasses.replace(known, accepted=accepted, order=order)
+        value = rule.plain(jnp.where(accepted[:, None], matrix, jnp.float32(0)), known)
         return unravel(value.astype(jnp.float32))
 
-    def aggregator(updates: Any, round: int, **public: Any) -> tuple[Any, None]:
-        return run(updates, public), None
-
-    return aggregator
+    return run
 
 
 def secure(rule: mpcjax.Rule | str, committee: Any, *, key: Any = None, **options: Any) -> Aggregator:

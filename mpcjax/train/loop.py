@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -167,28 +167,40 @@ def _score(apply, params, images, labels, moments):
 
 def _compiled(run: Run) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The two jitted halves of a round, before and after the aggregation."""
-    attack = run.attack
     peers = int(run.batches.sizes.shape[0])
-    mask = malicious_mask(run.malicious, peers)
+    malicious = tuple(bool(bad) for bad in malicious_mask(run.malicious, peers))
+    return _before(run.method, run.attack, malicious, run.batch, run.seed, run.peers_at_once), _after(run.method)
+
+
+@lru_cache(maxsize=32)  # experiments train the same method under the same attack with one rule after the other
+def _before(
+    method: Method, attack: Attack | None, malicious: tuple[bool, ...], batch: int, seed: int, peers_at_once: int | None
+) -> Callable[..., Any]:
+    mask = np.array(malicious)
     honest_weight = (~mask).astype(np.float32) / np.float32((~mask).sum())
 
     @jax.jit
     def prepare(state, data, number):
-        images, labels = batching.pick(data, number, run.batch)
+        images, labels = batching.pick(data, number, batch)
         if attack is not None:
             images, labels = attack.data(images, labels, mask)
         images = batching.standardise(images, data.moments)
-        updates, losses, new, public = run.method.local(state, images, labels, run.peers_at_once)
+        updates, losses, new, public = method.local(state, images, labels, peers_at_once)
         if attack is not None:
-            key = jax.random.fold_in(jax.random.key(run.seed), number)
+            key = jax.random.fold_in(jax.random.key(seed), number)
             points = {name: public.get(name) for name in ("center", "reference")}
             updates = attack(updates, mask, key=key, **points)
         return updates, jnp.dot(honest_weight, losses), new, public
 
+    return prepare
+
+
+@lru_cache(maxsize=32)
+def _after(method: Method) -> Callable[..., Any]:
     @jax.jit
     def finish(state, value, verified):
         applied = verified & jnp.all(jnp.isfinite(value))
-        new = run.method.step(state, jnp.where(applied, value, jnp.float32(0)))
+        new = method.step(state, jnp.where(applied, value, jnp.float32(0)))
         return jax.tree.map(lambda after, before: jnp.where(applied, after, before), new, state), applied
 
-    return prepare, finish
+    return finish

@@ -7,6 +7,8 @@ A method keeps its whole state in one dictionary of arrays, so a checkpoint is t
   ``step(state, value) -> state``: what every peer does with the opened value
   ``params(state) -> [d]``: the model to evaluate
 
+A method is hashed by identity: runs that share one, and their attack, share their compiled programs.
+
 Momentum is on the peer's side, as an exponential average: ``m_i <- beta m_i + (1 - beta) g_i``. In Karimireddy et al.
 it is a sum, ``m_i <- beta m_i + g_i``, that is 1 / (1 - beta) larger: rescale learning rate and clip when porting.
 """
@@ -42,7 +44,7 @@ class Method(Protocol):
     def params(self, state: State) -> jax.Array: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Descent:
     """All peers hold the same model; the aggregate of their momenta is the gradient of an optax optimiser.
 
@@ -104,7 +106,7 @@ class Descent:
         return beta * old + (1 - beta) * gradient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rsa:
     """Every peer keeps its own model and sends its difference from the shared one (Li et al. 2019, algorithm 2).
 

@@ -13,6 +13,7 @@ import mpcjax
 from mpcjax.train import partition
 from mpcjax.train.aggregators import Aggregator, plain
 from mpcjax.train.batches import make_batches, root_batch
+from mpcjax.train.composing import ALONE, compose, names
 from mpcjax.train.data import Dataset
 from mpcjax.train.loop import Run
 from mpcjax.train.methods import Descent, Method, Rsa
@@ -28,12 +29,14 @@ class Settings:
     """Everything that decides what a run computes.
 
     Attributes:
-      rule: ``"mean"``, ``"centered_clipping"``, ``"fltrust"``, ``"rsa"``, ``"krum"`` or ``"multi_krum"``.
+      rule: a name of ``mpcjax.rules.RULES``, pre-aggregators with the rule that follows them in brackets:
+        ``"bucketing(nearest_neighbour_mixing(geometric_median))"``.
       model: a name of ``mpcjax.train.MODELS``.
       peers, malicious: n, and how many of them (the last ones) are malicious.
       attack, strength: a name of ``mpcjax.attacks.ATTACKS`` or ``"none"``, and the attack's number if not its default.
       rate, momentum, batch: learning rate, exponential average on the peer's side, samples per peer and round.
-      clip: tau of centered clipping.
+      clip: tau of centered clipping; the length to which ``norm_bounded`` and ``clipping`` clip.
+      limit, width: of the coordinate-wise rules, to what they clip coordinates, and how many bits one has.
       penalty, weight_decay: lambda and mu of RSA.
       root: size of FLTrust's public root batch.
       alpha: of the Dirichlet partition; None for iid.
@@ -50,6 +53,8 @@ class Settings:
     momentum: float = 0.9
     batch: int = 32
     clip: float = 0.7
+    limit: float = 0.1
+    width: int = 12
     penalty: float = 0.001
     weight_decay: float = 0.0
     root: int = 100
@@ -57,8 +62,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.rule not in MAIN:
-            raise ValueError(f"rule={self.rule!r}: there are settings for {', '.join(MAIN)}")
+        names(self.rule)
         if self.attack not in (*mpcjax.attacks.ATTACKS, "none"):
             raise ValueError(f"attack={self.attack!r}: legal are none, {', '.join(mpcjax.attacks.ATTACKS)}")
         if self.strength is not None and self.attack not in STRENGTHS:
@@ -68,15 +72,7 @@ class Settings:
 
     def make_rule(self) -> mpcjax.Rule:
         """The aggregation rule with its numbers."""
-        if self.rule == "centered_clipping":
-            return mpcjax.rules.centered_clipping(clip=self.clip)
-        if self.rule == "rsa":
-            return mpcjax.rules.rsa(lam=self.penalty)
-        if self.rule == "krum":
-            return mpcjax.rules.krum(f=self.malicious)
-        if self.rule == "multi_krum":
-            return mpcjax.rules.multi_krum(f=self.malicious)
-        return mpcjax.rules.resolve(self.rule)
+        return compose(self)
 
     def make_attack(self) -> mpcjax.attacks.Attack | None:
         """The attack with its number; one that is made for a rule knows the rule of the run, or its clip."""
@@ -89,6 +85,11 @@ class Settings:
             return constructor(self.make_rule())
         return constructor(self.clip) if self.attack == "off_center" else constructor()
 
+    @property
+    def innermost(self) -> str:
+        """The rule behind all pre-aggregation."""
+        return names(self.rule)[-1]
+
     def replace(self, **changes: Any) -> Settings:
         return dataclasses.replace(self, **changes)
 
@@ -97,38 +98,35 @@ class Settings:
 # parameters of "mlp" and 100 rounds; "demo" for "small" and 40 rounds. The clip is about the norm of one honest peer's
 # momentum minus the mean: larger lets the attackers pull harder, smaller lets the center lag. RSA's step per round and
 # coordinate is at most rate * penalty * n, so the penalty falls with the width. FLTrust does without momentum: its
-# reference is the gradient on 100 samples, and momentum makes its noise last. Those of Krum and Multi-Krum are the
-# mean's; nothing was tuned for them.
+# reference is the gradient on 100 samples, and momentum makes its noise last. Of signs every coordinate moves by the rate.
+# All other rules have the mean's; nothing was tuned for them. A composition has those of its innermost rule.
+_OF_MEAN: Mapping[str, Mapping[str, float]] = {name: {"rate": 0.2, "momentum": 0.9} for name in ALONE}
 MAIN: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "mean": {"rate": 0.2, "momentum": 0.9},
-        "centered_clipping": {"rate": 0.2, "momentum": 0.9, "clip": 0.7},
+        **_OF_MEAN,
         "rsa": {"rate": 0.1, "momentum": 0.9, "penalty": 0.001},
         "fltrust": {"rate": 0.1, "momentum": 0.0},
-        "krum": {"rate": 0.2, "momentum": 0.9},
-        "multi_krum": {"rate": 0.2, "momentum": 0.9},
+        "sign_majority": {"rate": 0.001, "momentum": 0.9},
     }
 )
 DEMO: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "mean": {"rate": 0.2, "momentum": 0.9},
-        "centered_clipping": {"rate": 0.2, "momentum": 0.9, "clip": 0.7},
+        **_OF_MEAN,
         "rsa": {"rate": 0.15, "momentum": 0.9, "penalty": 0.003},
         "fltrust": {"rate": 0.2, "momentum": 0.0},
-        "krum": {"rate": 0.2, "momentum": 0.9},
-        "multi_krum": {"rate": 0.2, "momentum": 0.9},
+        "sign_majority": {"rate": 0.002, "momentum": 0.9},
     }
 )
 
 
 def main_settings(rule: str, **changes: Any) -> Settings:
     """The main job with ``rule``: a million parameters, 100 rounds."""
-    return Settings(rule, **({"model": "mlp", **MAIN.get(rule, {})} | changes))
+    return Settings(rule, **({"model": "mlp", **MAIN[names(rule)[-1]]} | changes))
 
 
 def demo_settings(rule: str, **changes: Any) -> Settings:
     """The demonstration with ``rule``: a small model, 40 rounds."""
-    return Settings(rule, **({"model": "small", **DEMO.get(rule, {})} | changes))
+    return Settings(rule, **({"model": "small", **DEMO[names(rule)[-1]]} | changes))
 
 
 def make_run(settings: Settings, data: Dataset, aggregator: Aggregator | None = None, **options: Any) -> Run:
@@ -157,10 +155,10 @@ def make_run(settings: Settings, data: Dataset, aggregator: Aggregator | None = 
 
 
 def _method(settings: Settings, task: Task, data: Dataset) -> Method:
-    if settings.rule == "rsa":
+    if settings.innermost == "rsa":
         return Rsa(
             task, settings.peers, settings.rate, settings.penalty, settings.weight_decay, momentum=settings.momentum
         )
-    public = PUBLIC.get(settings.rule)
+    public = PUBLIC.get(settings.innermost)
     root = root_batch(data, settings.root, seed=settings.seed) if public == "reference" else None
     return Descent(task, settings.peers, optax.sgd(settings.rate), momentum=settings.momentum, public=public, root=root)

@@ -57,6 +57,14 @@ def test_plain_takes_pytrees():
     np.testing.assert_allclose(np.r_[np.ravel(value["a"]), value["b"]], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_plain_shuffles_anew_in_every_round():
+    aggregator = train.plain(mpcjax.rules.bucketing(mpcjax.rules.krum(f=0), size=2))
+    rows = jnp.asarray(np.random.default_rng(5).normal(size=(9, 12)), jnp.float32)
+    chosen = [np.asarray(aggregator(rows, number)[0]) for number in (0, 1, 0)]
+    assert np.abs(chosen[0] - chosen[1]).max() > 0.01
+    np.testing.assert_array_equal(chosen[0], chosen[2])
+
+
 def test_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match="'median'"):
-        train.plain("median")
+    with pytest.raises(ValueError, match="'middle'"):
+        train.plain("middle")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import mpcjax
 from mpcjax import train
 from mpcjax.train import metrics
+from mpcjax.train.loop import _compiled
 
 ROUNDS = 30
 
@@ -257,3 +260,13 @@ def test_under_mpc_it_is_the_plain_run(make_run, task):
     for record in secure.records:
         assert record["verified"] and record["failed"] == [] and record["excluded"] == {}
         assert len(record["committee"]) == 3 and record["online_bytes_per_party"] > 0
+
+
+def test_runs_that_share_method_and_attack_share_programs(make_run, task):
+    method, attack = train.Descent(task, 6, optax.sgd(0.5)), mpcjax.attacks.ipm()
+    one = make_run(method, train.plain("mean"), attack=attack, malicious=1)
+    other = make_run(method, train.plain("krum"), attack=attack, malicious=1)
+    assert _compiled(one) == _compiled(other)
+    for change in ({"malicious": 2}, {"attack": mpcjax.attacks.foe()}, {"seed": 1}, {"batch": 4}):
+        assert _compiled(dataclasses.replace(one, **change))[0] != _compiled(one)[0]
+    assert _compiled(make_run(train.Descent(task, 6, optax.sgd(0.1))))[1] != _compiled(one)[1]

@@ -10,6 +10,7 @@ import pytest
 
 import mpcjax
 from mpcjax import train
+from mpcjax.train.composing import ALONE, BEFORE
 from mpcjax.train.data import load
 from mpcjax.train.settings import DEMO, MAIN, STRENGTHS
 
@@ -32,6 +33,33 @@ def test_rules_take_the_settings_numbers():
     assert train.Settings("centered_clipping", clip=3.0).make_rule() == mpcjax.rules.centered_clipping(clip=3.0)
     assert train.Settings("rsa", penalty=0.3).make_rule() == mpcjax.rules.rsa(lam=0.3)
     assert train.Settings("mean").make_rule() == mpcjax.rules.mean()
+
+
+def test_every_rule_of_the_library_has_settings():
+    assert {*ALONE, *BEFORE} == set(mpcjax.rules.RULES)
+
+
+def test_compositions_take_the_numbers_of_the_run_for_the_vectors_they_get():
+    rules = mpcjax.rules
+    wanted = {
+        "bucketing(multi_krum)": rules.bucketing(rules.multi_krum(f=5), size=2),
+        "nearest_neighbour_mixing(centered_clipping)": rules.nearest_neighbour_mixing(
+            rules.centered_clipping(clip=3.0), f=5
+        ),
+        "adaptive_clipping(clipping(krum))": rules.adaptive_clipping(rules.clipping(rules.krum(f=5), limit=3.0), f=5),
+        # of 25 peers f = 5 leaves more subsets than the rule takes, of 13 groups f = 4 does not
+        "minimum_diameter_averaging": rules.minimum_diameter_averaging(f=1),
+        "bucketing(minimum_diameter_averaging)": rules.bucketing(rules.minimum_diameter_averaging(f=4), size=2),
+    }
+    for name, rule in wanted.items():
+        made = train.Settings(name, clip=3.0).make_rule()
+        assert made == rule
+        made.certificate(25)
+
+
+def test_a_composition_trains_as_its_innermost_rule():
+    outer, inner = train.demo_settings("bucketing(rsa)"), train.demo_settings("rsa")
+    assert outer == inner.replace(rule="bucketing(rsa)") and outer.innermost == "rsa"
 
 
 def test_attack_takes_the_strength():
@@ -79,7 +107,11 @@ def test_everything_is_in_the_fingerprint(digits):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"rule": "median"}, "median"),
+        ({"rule": "middle"}, "'middle': legal are .*median"),
+        ({"rule": "bucketing"}, "in the brackets of"),
+        ({"rule": "bucketing(krum"}, "legal are"),
+        ({"rule": "krum)"}, "legal are"),
+        ({"rule": "krum(bucketing)"}, "legal are"),
         ({"attack": "mine"}, "mine"),
         ({"attack": "label_flip", "strength": 2.0}, "no strength"),
     ],
