@@ -68,14 +68,13 @@ def bind(eqn: Any, *operands: Any, **changed: Any) -> Any:
     return eqn.primitive.bind(*functions, *operands, **params)
 
 
-_CALLS = {  # the parameter that holds the jaxpr; jit was pjit before jax 0.8
+_CALLS = {  # and the parameter that holds the jaxpr
     "jit": "jaxpr",
-    "pjit": "jaxpr",
     "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
     "custom_jvp_call": "call_jaxpr",
     "custom_vjp_call": "call_jaxpr",
     "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
 }
 
 

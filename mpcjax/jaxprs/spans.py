@@ -90,6 +90,6 @@ SPANS: dict[str, Callable[..., Span]] = {
     "concatenate": lambda p, *parts: _hull(*(part.span for part in parts)),
     "stack": lambda p, *parts: _hull(*(part.span for part in parts)),
 } | dict.fromkeys(
-    ("reduce_max", "reduce_min", "sort", "reshape", "squeeze", "transpose", "broadcast_in_dim", "slice",
+    ("reduce_max", "reduce_min", "sort", "reshape", "squeeze", "transpose", "tile", "broadcast_in_dim", "slice",
      "dynamic_slice", "gather", "rev", "split", "copy", "stop_gradient", "convert_element_type"), _same
 )  # fmt: skip

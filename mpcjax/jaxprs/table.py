@@ -191,7 +191,7 @@ WHOLE: dict[str, Entry] = {
     "stack": lambda run, eqn, *parts: ms.stack([term(part) for part in parts], eqn.params["axis"]),
     "broadcast_in_dim": _broadcast,
 } | dict.fromkeys(
-    ("reshape", "squeeze", "transpose", "rev", "slice", "split", "dynamic_slice", "gather"), _moves
+    ("reshape", "squeeze", "transpose", "tile", "rev", "slice", "split", "dynamic_slice", "gather"), _moves
 )  # fmt: skip
 
 __all__ = ["ELEMENTWISE", "WHOLE", "thin"]
