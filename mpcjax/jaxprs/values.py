@@ -89,40 +89,31 @@ def like(x: Secret, shares: Any, name: str) -> Secret:
     return Secret(x.rt, shares, x.scale, x.bound, name, bit=x.bit)
 
 
-def term(value: Value, *, whole: bool = False) -> Any:
+def term(value: Value) -> Any:
     """An operand of a sum, a comparison or a choice."""
-    return _operand(value, whole, lambda: TERM_BITS)
+    return _operand(value, TERM_BITS)
 
 
-def factor(value: Value, *, whole: bool = False) -> Any:
+def factor(value: Value) -> Any:
     """An operand of a product: numbers not known while tracing get 16 significant bits of the least there can be, or of
     the largest if they may be zero."""
-    return _operand(value, whole, lambda: _factor_bits(*value.span))
-
-
-def _factor_bits(low: float, high: float) -> int:
+    low, high = value.span
     least = max(low, -high)
-    size = least if least > 0 else max(abs(low), abs(high))
-    return max(0, FACTOR_BITS - math.frexp(size)[1])
+    size = least if least > 0 else max(-low, high)
+    return _operand(value, max(0, FACTOR_BITS - math.frexp(size)[1]))
 
 
-def _operand(value: Value, whole: bool, bits: Any) -> Any:
-    x = value.full if whole else value.x
-    if isinstance(x, Secret):
-        return x
-    if value.fixed:
+def _operand(value: Value, bits: int) -> Any:
+    x = value.x
+    if isinstance(x, Secret) or value.fixed:
         return x
     if x.dtype == bool:
         return ms.public(x)
-    limit = max(map(abs, value.span))
+    limit = max(*map(abs, value.span), 2.0**-FACTOR_BITS)
     if math.isinf(limit):
         raise TypeError(
             "a public number that is not known while tracing (it follows from `accepted`) and has no limits: state them by "
             "jnp.clip(x, low, high)"
         )
-    limit = max(limit, 2.0**-FACTOR_BITS)
-    return (
-        ms.public(x, bound=limit)
-        if jnp.issubdtype(x.dtype, jnp.signedinteger)
-        else ms.public(x, bits=bits(), bound=limit)
-    )
+    whole = jnp.issubdtype(x.dtype, jnp.signedinteger)
+    return ms.public(x, bound=limit) if whole else ms.public(x, bits=bits, bound=limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 import mpcjax
 from mpcjax.errors import BoundError
+from mpcjax.jaxprs import PRIMITIVES
 from mpcjax.jaxprs.refusals import INSTEAD
 
 pytestmark = pytest.mark.user
@@ -183,7 +185,7 @@ WRONG: dict[Callable[..., Any], tuple[type[Exception], str]] = {
 
 def line_of(f: Callable[..., Any]) -> tuple[int, str]:
     """Number and source of the marked line in `f`, or in what it calls."""
-    first = f.__code__.co_firstlineno if f is not within_jit else compiled.__wrapped__.__code__.co_firstlineno
+    first = f.__code__.co_firstlineno if f is not within_jit else inspect.unwrap(compiled).__code__.co_firstlineno
     number = next(k for k in range(first, first + 20) if "# HERE" in linecache.getline(__file__, k))
     return number, linecache.getline(__file__, number).strip()
 
@@ -249,4 +251,4 @@ def test_what_is_no_function_is_refused() -> None:
 def test_what_is_refused_is_not_in_the_list() -> None:
     """But for those that are refused for some operands only."""
     some = {"div", "pow", "select_n", "convert_element_type", "sort", "gather", "dynamic_slice"}
-    assert set(INSTEAD) & set(mpcjax.jaxprs.PRIMITIVES) == some
+    assert set(INSTEAD) & set(PRIMITIVES) == some
