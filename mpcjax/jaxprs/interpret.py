@@ -25,8 +25,8 @@ SQUARES = ("mul", "square")  # what `reduce_sum` can add up without opening ever
 
 @dataclasses.dataclass
 class Run:
-    """The policy: a factor of a product of secrets, or a dividend, that has more than `most` fractional bits is rounded to
-    so many. Quotients and roots get `bits`. Everything else is exact."""
+    """The policy: a factor of a product of secrets, a dividend, or what is under a root is rounded to `most` fractional bits
+    where it has more. Quotients and roots get `bits`. Everything else is exact."""
 
     bits: int
     most: int

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-MARKS = "compare with the largest, x >= jnp.max(x): one bit for each, and a product with these bits chooses"
+MARKS = "x >= jnp.max(x), one bit for each: a product with these bits chooses"
 LIMITED = "jnp.clip(c + k * x, 0, 1) and polynomials are what secrets have in its place"
-CHOOSE = "compute both and choose with jnp.where(condition, x, y)"
+CHOOSE = "jnp.where(condition, x, y) of both"
 PUBLIC_STEPS = "a number of steps that is known while tracing, jax.lax.fori_loop(0, 5, ...) or a Python loop"
 
 INSTEAD: dict[str, str] = {
-    "div": "divide by jnp.maximum(y, least), with the smallest that y can be, here; in a Rule by mpcjax.secret.divide(x, y, "
-    "bits=, least=)",
-    "pow": "whole numbers from 1 are legal; jnp.sqrt, and 1 / jnp.maximum(x, least)",
+    "div": "x / jnp.maximum(y, least), with the smallest that y can be; in a Rule mpcjax.secret.divide(x, y, bits=, least=)",
+    "pow": "whole numbers from 1, jnp.sqrt, or 1 / jnp.maximum(x, least)",
     "rsqrt": "1 / jnp.maximum(jnp.sqrt(x), least), with the smallest that the root can be",
     "select_n": "jnp.where(condition, x, y), of two",
     "convert_element_type": "jnp.floor(x) for a whole number, x != 0 for a bit",
@@ -20,11 +19,11 @@ INSTEAD: dict[str, str] = {
     "ceil": "-jnp.floor(-x)",
     "rem": "x - y * jnp.floor(x / y) with a public y",
     "xor": "x != y",
-    "sort": f"jnp.sort of one array; for the order of others, {MARKS}",
+    "sort": f"jnp.sort of one array, or {MARKS}",
     "argmax": MARKS + "; in a Rule mpcjax.secret.argmax",
-    "argmin": "compare with the least, x <= jnp.min(x); in a Rule mpcjax.secret.argmax(-x)",
-    "top_k": "jnp.sort, and compare with the k-th largest: x >= jnp.sort(x)[-k]",
-    "approx_top_k": "jnp.sort, and compare with the k-th largest: x >= jnp.sort(x)[-k]",
+    "argmin": "x <= jnp.min(x), one bit for each; in a Rule mpcjax.secret.argmax(-x)",
+    "top_k": "jnp.sort, or x >= jnp.sort(x)[-k], one bit for each",
+    "approx_top_k": "jnp.sort, or x >= jnp.sort(x)[-k], one bit for each",
     "cumsum": "a product with a public triangular matrix, jnp.tril(jnp.ones((n, n))) @ x",
     "cumprod": "a Python loop of products",
     "cummax": "a Python loop of jnp.maximum",
