@@ -82,13 +82,13 @@ def secure(
         limit, certificate: the declared range of the inputs, to which peers clip and which is checked. "norm": the length of
             an update is at most `limit`. "range": no coordinate is larger than `limit`; of peers that do not clip, than the
             next power of two (which itself becomes 0.4 % less).
-        bits: fractional bits of quotients and roots, and the fewest that factors are rounded to (the messages' where they have more).
+        bits: fractional bits of quotients and roots, and the fewest that factors are rounded to.
         name: of the rule; by default that of the function.
 
     Rounding: messages, public numbers, quotients and roots are, as `mpcjax.secret` says. A product of two numbers has the
     fractional bits of both. So a secret that is multiplied by a secret, divided, or under a root, and has more of them than
-    messages have (and than `bits`), is rounded to the more of the two; a truncation each. A quotient of several secrets by
-    one of them is a product with its inverse, of `bits` fractional bits. `jnp.floor(x * 2**k + 0.5) / 2**k` rounds explicitly.
+    messages have (and than `bits`), is rounded to the more of the two; a truncation each. A quotient of many secrets by
+    the same one is a product with its inverse, of `bits` fractional bits. `jnp.floor(x * 2**k + 0.5) / 2**k` rounds explicitly.
     The messages get as many fractional bits as all of it has room for; without room, a `BoundError` with the line.
 
     Division by a secret needs its least value: `x / jnp.maximum(y, least)`. A negative number has the root 0 on secrets.
