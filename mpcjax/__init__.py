@@ -4,6 +4,7 @@ from mpcjax import attacks, rules
 from mpcjax.api import aggregate, estimate, simulate
 from mpcjax.committee import committee_size
 from mpcjax.errors import Abort
+from mpcjax.jaxprs import secure
 from mpcjax.report import Report
 from mpcjax.rules import Rule
 from mpcjax.secret import Secret
@@ -18,5 +19,6 @@ __all__ = [
     "committee_size",
     "estimate",
     "rules",
+    "secure",
     "simulate",
 ]

@@ -54,3 +54,48 @@ except AttributeError:
 def trace_state() -> Any:
     """The trace that operations belong to now: equal while in the same trace, different inside a loop body or transform."""
     return _opaque_trace_state(convention="flax")
+
+
+def x32() -> AbstractContextManager[Any]:
+    """A scope in which JAX has no 64-bit types, whatever is around it."""
+    return _enable_x64(False)
+
+
+def bind(eqn: Any, *operands: Any, **changed: Any) -> Any:
+    """What an equation of a jaxpr does, to other operands: its result, or the list of them."""
+    found = eqn.primitive.get_bind_params({**eqn.params, **changed})
+    functions, params = found if isinstance(found, tuple) else ((), found)  # one dictionary since jax 0.10
+    return eqn.primitive.bind(*functions, *operands, **params)
+
+
+_CALLS = {  # and the parameter that holds the jaxpr
+    "jit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat2": "jaxpr",
+}
+
+
+def called(eqn: Any) -> tuple[Any, Any] | None:
+    """Jaxpr and constants of a call that does no more than run a jaxpr; None for any other equation."""
+    if eqn.primitive.name not in _CALLS:
+        return None
+    return opened(eqn.params[_CALLS[eqn.primitive.name]])
+
+
+def opened(jaxpr: Any) -> tuple[Any, Any]:
+    """A jaxpr, closed or not, and its constants."""
+    return (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, jax.extend.core.ClosedJaxpr) else (jaxpr, ())
+
+
+def frames(eqn: Any) -> list[tuple[str, int]]:
+    """File and line of the calls that an equation was traced in, the innermost first."""
+    traceback = eqn.source_info.traceback
+    return [] if traceback is None else [(frame.file_name, frame.line_num) for frame in traceback.frames]
+
+
+def file_of(jaxpr: Any) -> str:
+    """Where the function stands that a jaxpr was made of; empty if that is not known."""
+    return jaxpr.debug_info.func_filename or ""

@@ -33,6 +33,7 @@ LAYERS = (
     "secret",
     "certificates",
     "rules",
+    "jaxprs",
     "setup",
     "phases",
     "weighing",
@@ -235,7 +236,7 @@ def test_public_names_are_the_designs():
     import mpcjax
 
     modules = {"rules", "attacks"}
-    others = {"aggregate", "simulate", "estimate", "committee_size", "Rule", "Secret", "Report", "Abort"}
+    others = {"aggregate", "simulate", "secure", "estimate", "committee_size", "Rule", "Secret", "Report", "Abort"}
     assert sorted(mpcjax.__all__) == sorted(modules | others)
     stray = {
         name

@@ -29,7 +29,7 @@ from mpcjax.secret.order import (
     sum_of_smallest,
     where,
 )
-from mpcjax.secret.products import dot
+from mpcjax.secret.products import dot, inner
 from mpcjax.secret.public import public
 from mpcjax.secret.ranks import lowest, of_rank, spelled
 from mpcjax.secret.reductions import argmax, max, mean, median, min, sum
@@ -51,6 +51,7 @@ __all__ = [
     "entries",
     "equal",
     "grouped_back",
+    "inner",
     "largest",
     "lowest",
     "mask",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mpcjax.fields import kernels
 from mpcjax.protocols import combination, matrix_product, matrix_vector
 from mpcjax.protocols import dot as inner_product
-from mpcjax.secret.array import Secret
+from mpcjax.secret.array import Secret, facing
 from mpcjax.secret.public import Known, known, plain
 
 LEGAL = "[n] @ [n], [n] @ [n, d], [k, n] @ [n], [k, n] @ [n, d]"
@@ -30,6 +30,17 @@ def dot(x: Any, y: Any) -> Any:
     if isinstance(x, Secret):
         return _of_secrets(x, y) if isinstance(y, Secret) else _weighed(x, y)
     return _weighted(x, y)
+
+
+def inner(x: Any, y: Any) -> Any:
+    """sum_l x[..., l] y[..., l] of two secrets (broadcast): exact, the scales add up. One opening per element of the result."""
+    if not (isinstance(x, Secret) and isinstance(y, Secret)):
+        return jnp.sum(plain(x) * plain(y), axis=-1)
+    x.rt.spread.refuse("an inner product of messages in combine")
+    length = max(x.shape[-1], y.shape[-1], 1)
+    found = x._like(x.shares, x.scale + y.scale, x.bound * y.bound * length, "inner product")
+    found.shares = inner_product(x.rt, *facing("inner product", x, y))
+    return found
 
 
 def _of_secrets(x: Secret, y: Secret) -> Secret:

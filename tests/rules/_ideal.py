@@ -48,7 +48,18 @@ def less_than(rt: Runtime, x: Any, y: Any, *, width: int | None = None) -> Any:
 
 
 def maximum(rt: Runtime, x: Any, y: Any) -> Any:
-    return shared(jnp.where(value(F61.sub(x, y)) < 0, value(F61.add(y, F61.zeros(x.shape))), value(x)))
+    difference = value(F61.sub(x, y))  # either may be public, of one row
+    return shared(
+        jnp.where(difference < 0, value(F61.add(y, F61.zeros(x.shape))), value(F61.add(x, F61.zeros(y.shape))))
+    )
+
+
+def relu(rt: Runtime, x: Any) -> Any:
+    return shared(jnp.maximum(value(x), 0))
+
+
+def is_zero(rt: Runtime, x: Any) -> Any:
+    return shared(value(x) == 0)
 
 
 def sort(rt: Runtime, x: Any) -> Any:
@@ -69,7 +80,8 @@ def truncate_nearest(rt: Runtime, x: Any, bits: int, bound: int) -> Any:
 def reciprocal(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, least: int = 1) -> Any:
     _require(F61, "reciprocal", bound, least, 2 ** (scale + out_bits) // least + 1)
     found = value(x)
-    return _within(found, least, bound, jnp.where(found > 0, (1 << (scale + out_bits)) // jnp.maximum(found, 1), 0))
+    quotient = jnp.floor(2.0 ** (scale + out_bits) / jnp.maximum(found, 1).astype(jnp.float64)).astype(jnp.int64)
+    return _within(found, least, bound, jnp.where(found > 0, quotient, 0))
 
 
 def inverse_sqrt(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, least: int = 1) -> Any:
@@ -85,7 +97,7 @@ def _within(found: Any, least: int, bound: int, result: Any) -> Any:
     return shared(jnp.where(legal, result, 1 << 59))
 
 
-IDEAL = (is_negative, less_than, maximum, sort, ranks, truncate_nearest, reciprocal, inverse_sqrt)
+IDEAL = (is_negative, less_than, maximum, relu, is_zero, sort, ranks, truncate_nearest, reciprocal, inverse_sqrt)
 
 
 def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
