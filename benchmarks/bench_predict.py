@@ -15,8 +15,11 @@ from benchmarks import bench_round, harness
 from mpcjax.costs import Rates, calibrate
 from mpcjax.report import Cost
 
-QUICK = tuple((rule, 100, 100_000) for rule in ("mean", "rsa", "centered_clipping", "fltrust"))
-LONG = (*QUICK, *((rule, 25, 10_000) for rule in ("multi_krum", "geometric_median", "median")))
+QUICK = tuple((rule, 20, 100_000) for rule in bench_round.RULES)
+LONG = (
+    *((rule, 100, 100_000) for rule in bench_round.RULES),
+    *((rule, 25, 10_000) for rule in ("multi_krum", "geometric_median", "median")),
+)
 PARTIES, REPEATS = 5, 3
 AIM = "measured; aim 0.7 to 1.3 times"
 
