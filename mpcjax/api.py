@@ -170,13 +170,12 @@ def estimate(
     Args:
         rule: a rule or its name.
         params: pytree like one update (arrays or `jax.ShapeDtypeStruct`), or the number of parameters.
-        peers: number of peers that deal.
-        committee: from `mpcjax.simulate`.
+        peers, committee: number of peers that deal, and who computes, from `mpcjax.simulate`.
         rates: of a machine, from `mpcjax.costs.calibrate()`; without them no time to compute is predicted.
     """
     length = int(params) if isinstance(params, (int, np.integer)) else size_of(params)
-    setup = setup_of(resolve(rule), committee, peers, length, fraction_bits)
-    return dataclasses.replace(_cost(setup, counting=True), rates=rates)
+    cost = _cost(setup_of(resolve(rule), committee, peers, length, fraction_bits), counting=True)
+    return dataclasses.replace(cost, rates=rates)
 
 
 def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None = None) -> Setup:
