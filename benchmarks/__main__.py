@@ -27,7 +27,10 @@ from rich.table import Table
 HERE = Path(__file__).parent
 QUICK_SECONDS = 300
 WIDTH = 150  # of a table that goes into a file
-TOGETHER = ({"circuits", "growth"}, {"floor", "round", "scale"})  # what one has compiled and counted serves the others
+TOGETHER = (
+    {"circuits", "growth"},
+    {"floor", "predict", "round", "scale"},
+)  # what one has compiled and counted serves the others
 
 
 def names() -> list[str]:

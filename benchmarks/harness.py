@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.rows import Row, row
 
-__all__ = ["ROOT", "Row", "addition", "machine", "peak_memory", "race", "row", "seconds"]
+__all__ = ["ROOT", "Row", "addition", "growth", "machine", "peak_memory", "race", "row", "seconds"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,6 +66,22 @@ def peak_memory() -> int:
     """The most bytes that this process has held in main memory so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def growth(call: Callable[[], Any]) -> int | None:
+    """The most bytes that the process holds during a call beyond those it held before; None where Linux is not asked."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+    def field(name: str) -> int:
+        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith(name))
+
+    try:
+        reset.write_text("5")  # the peak is now what is held now
+        before = field("VmRSS")
+        jax.block_until_ready(call())
+        return max(0, field("VmHWM") - before)
+    except (OSError, StopIteration):
+        return None
 
 
 def _cpu_model() -> str:

@@ -1,6 +1,6 @@
 """Robust aggregation of model updates under actively secure multi-party computation, as vectorized JAX programs."""
 
-from mpcjax import attacks, rules
+from mpcjax import attacks, costs, rules
 from mpcjax.api import aggregate, estimate, simulate
 from mpcjax.committee import committee_size
 from mpcjax.errors import Abort
@@ -17,6 +17,7 @@ __all__ = [
     "aggregate",
     "attacks",
     "committee_size",
+    "costs",
     "estimate",
     "rules",
     "secure",

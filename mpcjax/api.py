@@ -12,6 +12,7 @@ import numpy as np
 
 from mpcjax import _compat, simulator
 from mpcjax._trees import first_not_finite, size_of, stack_rows, vector_like
+from mpcjax.costs import Rates
 from mpcjax.devices import AXIS
 from mpcjax.fields import EXPONENTS, Field
 from mpcjax.offline import Demand
@@ -152,21 +153,29 @@ def aggregate(
 
 @_compat.x64_scope
 def estimate(
-    rule: Rule | str, params: Any, *, peers: int, committee: Committee, fraction_bits: int | None = None
+    rule: Rule | str,
+    params: Any,
+    *,
+    peers: int,
+    committee: Committee,
+    fraction_bits: int | None = None,
+    rates: Rates | None = None,
 ) -> Cost:
-    """Exact communication, material and leakage of a round outside of `jit`, without running it.
+    """Exact communication, material and leakage of a round outside of `jit`, without running it; prints as a table.
 
-    Large rounds of additive and weighted rules run in groups of peers, each of which takes the rounds of a whole one; inside
-    `jit`, or with `simulate(..., group=peers)`, there is one group.
+    `Cost.memory` and `Cost.seconds(network)` are predicted, for a round in which nobody cheats. Large
+    rounds of additive and weighted rules run in groups of peers, each with the rounds of a whole one; inside `jit`, or with
+    `simulate(..., group=peers)`, there is one.
 
     Args:
         rule: a rule or its name.
         params: pytree like one update (arrays or `jax.ShapeDtypeStruct`), or the number of parameters.
-        peers: number of peers that deal.
-        committee: from `mpcjax.simulate`.
+        peers, committee: number of peers that deal, and who computes, from `mpcjax.simulate`.
+        rates: of a machine, from `mpcjax.costs.calibrate()`; without them no time to compute is predicted.
     """
     length = int(params) if isinstance(params, (int, np.integer)) else size_of(params)
-    return _cost(setup_of(resolve(rule), committee, peers, length, fraction_bits))
+    cost = _cost(setup_of(resolve(rule), committee, peers, length, fraction_bits), counting=True)
+    return dataclasses.replace(cost, rates=rates)
 
 
 def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None = None) -> Setup:
@@ -267,12 +276,12 @@ def _round(round: Any) -> Any:
     return round
 
 
-def _cost(setup: Setup) -> Cost:
-    planned = plan(setup)
+def _cost(setup: Setup, counting: bool = False) -> Cost:
+    planned = plan(setup, counting=counting)
     scheme = setup.scheme
     return Cost(
         planned.entries, sum(planned.demands, Demand()), scheme.parties, scheme.threshold, setup.peers, setup.length,
-        planned.bits, setup.rule.reveals, setup.rule.name,
+        planned.bits, setup.rule.reveals, setup.rule.name, scheme.field.nbytes, planned.load,
     )  # fmt: skip
 
 

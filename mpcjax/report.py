@@ -8,13 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 
+from mpcjax.costs import NETWORKS, Network, Rates
 from mpcjax.fabric import Entry, Ledger
 from mpcjax.offline import Demand
+from mpcjax.work import Load
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Exact communication and material of a round, known before it runs."""
+    """Exact communication and material of a round, known before it runs.
+
+    From `estimate` only: `load`, what the round computes and the most memory it holds, and `rates` of a machine, if they
+    were given. Two costs are equal if they are the same round.
+    """
 
     entries: tuple[Entry, ...]
     demand: Demand
@@ -25,6 +31,9 @@ class Cost:
     fraction_bits: int
     reveals: tuple[str, ...]
     rule: str
+    element_bytes: int = 8
+    load: Load | None = dataclasses.field(default=None, compare=False)
+    rates: Rates | None = dataclasses.field(default=None, compare=False)
 
     @property
     def _ledger(self) -> Ledger:
@@ -56,19 +65,55 @@ class Cost:
         """Bytes each peer sends to deal its message."""
         return self._ledger.uploaded
 
+    @property
+    def elements(self) -> dict[str, float]:
+        """`{phase: field elements that each committee party sends}`, as many as make up its bytes."""
+        return {phase: row["sent"] / self.element_bytes for phase, row in self.phases.items()}
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of all arrays that the simulator holds at a time, at most; without JAX itself and compiled programs."""
+        return None if self.load is None else self.load.memory
+
+    @property
+    def compute_seconds(self) -> float | None:
+        """Predicted for the simulator on the machine of `rates`, which does the work of all; after the first call."""
+        return None if self.load is None or self.rates is None else self.rates.seconds(self.load.work)
+
+    def seconds(self, network: Network) -> float:
+        """Of the round between machines: messages one after the other, a peer's upload, and `compute_seconds` if known."""
+        return network.seconds(self.rounds, self._ledger.sent + self.upload_bytes) + (self.compute_seconds or 0.0)
+
     def __str__(self) -> str:
         lines = [
             f"{self.rule}: {self.peers} peers x {self.length:,} parameters, {self.fraction_bits} fractional bits, "
             f"Shamir with {self.parties} parties and threshold {self.threshold}",
-            f"{'phase':<22}{'rounds':>7}{'sent per party':>17}{'sent per peer':>16}",
+            f"{'phase':<22}{'rounds':>7}{'elements':>13}{'sent per party':>17}{'sent per peer':>16}",
         ]
         for phase, row in self.phases.items():
-            lines.append(f"{phase:<22}{row['rounds']:>7.0f}{_bytes(row['sent']):>17}{_bytes(row['uploaded']):>16}")
-        lines.append(f"{'all':<22}{self.rounds:>7}{_bytes(self._ledger.sent):>17}{_bytes(self.upload_bytes):>16}")
+            lines.append(_line(phase, row["rounds"], self.elements[phase], row["sent"], row["uploaded"]))
+        lines.append(_line("all", self.rounds, sum(self.elements.values()), self._ledger.sent, self.upload_bytes))
         material = {kind: getattr(self.demand, kind) for kind in ("random", "double", "bit", "triple")}
         lines.append("material: " + ", ".join(f"{amount:,} {kind}" for kind, amount in material.items()))
+        lines += [] if self.load is None else self._predictions()
         lines.append("revealed: " + ", ".join((*self.reveals, "accepted or not, per peer")))
         return "\n".join(lines)
+
+    def _predictions(self) -> list[str]:
+        over = ", ".join(f"{network.name} {_seconds(self.seconds(network))}" for network in NETWORKS)
+        if self.compute_seconds is None:
+            what = [f"time: {over} (messages alone; rates=mpcjax.costs.calibrate() adds computing)"]
+        else:
+            what = [f"time: {over}, of that computing {_seconds(self.compute_seconds)} (all parties on one machine)"]
+        return [f"memory: {_bytes(self.memory or 0)} of arrays, all parties in one process", *what]
+
+
+def _line(phase: str, rounds: float, elements: float, sent: float, uploaded: float) -> str:
+    return f"{phase:<22}{rounds:>7.0f}{elements:>13,.0f}{_bytes(sent):>17}{_bytes(uploaded):>16}"
+
+
+def _seconds(taken: float) -> str:
+    return f"{taken:.2g} s" if taken < 10 else f"{taken:,.0f} s"
 
 
 def _bytes(count: float) -> str:

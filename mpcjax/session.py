@@ -13,16 +13,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
-from mpcjax.offline import Counter, Demand, Stock, count, prepare
+from mpcjax.offline import Counter, Demand, Stock, prepare
 from mpcjax.phases import ALL, GROUPED, LAST, PHASES, State, starting
 from mpcjax.prg import Stream
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
 from mpcjax.setup import Setup
 from mpcjax.spreading import over_devices
+from mpcjax.work import Load, Work, counted, nbytes
 
 
 @jax.tree_util.register_dataclass
@@ -86,63 +88,127 @@ def _standing(rt: Runtime, before: Standing) -> Standing:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a round will need and send, known before it runs; exact."""
+    """What a round will need and send, known before it runs; exact. `load`: what it computes and holds, if that is counted."""
 
     demands: tuple[Demand, ...]
     entries: tuple[Entry, ...]
     opened: tuple[str, ...]
     bits: int
+    load: Load | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A phase or the making of its material, traced. In bytes: `given`, the state it takes, and `held`, what it adds."""
+
+    demand: Demand
+    ledger: Ledger
+    work: Work
+    given: int
+    held: int
 
 
 @lru_cache(maxsize=256)
-def plan(setup: Setup, names: tuple[str, ...] = ALL) -> Plan:
-    """For the phases `names` and their material. No array is touched."""
+def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> Plan:
+    """For the phases `names` and their material. No array is touched. `counting`: with its load, which takes longer."""
     if setup.groups > 1 and names == ALL:
-        return _plan_in_groups(setup)
+        return _plan_in_groups(setup, counting)
     if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
         return Plan((Demand(),), (), (), setup.bits)
     chain = next(chain for chain in (ALL, weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
-    walked = {name: found for name, found in zip(chain, _walked(setup, chain)[0], strict=True) if name in names}
-    demands = tuple(demand for demand, _ in walked.values())
-    _, ledger = count(lambda rt: _prepared(rt, sum(demands, Demand())), setup.scheme)
-    entries = (*ledger.entries, *(entry for _, sent in walked.values() for entry in sent.entries))
-    return Plan(demands, entries, tuple(what for _, sent in walked.values() for what in sent.opened), setup.bits)
+    walked = {
+        name: found for name, found in zip(chain, _walked(setup, chain, counting)[0], strict=True) if name in names
+    }
+    demands = tuple(step.demand for step in walked.values())
+    made = _made(setup, sum(demands, Demand()), counting)
+    entries = (*made.ledger.entries, *(entry for step in walked.values() for entry in step.ledger.entries))
+    opened = tuple(what for step in walked.values() for what in step.ledger.opened)
+    return Plan(demands, entries, opened, setup.bits, _load({"offline": made} | walked) if counting else None)
 
 
-def _plan_in_groups(setup: Setup) -> Plan:
+def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
     """What every group goes through as often as there are groups, and what follows for all."""
     weighted = setup.rule.weighted
-    each = plan(setup.part, weighing.SCORED if weighted else GROUPED)
-    rest = [plan(setup, names) for names in weighing.PIECES] if weighted else [plan(setup.part, LAST)]
+    each = plan(setup.part, weighing.SCORED if weighted else GROUPED, counting)
+    pieces = [(setup, names) for names in weighing.PIECES] if weighted else [(setup.part, LAST)]
+    rest = [plan(own, names, counting) for own, names in pieces]
     again = tuple(dataclasses.replace(entry, uploaded=0.0) for entry in each.entries)  # a peer deals in one group
     return Plan(
         each.demands * setup.groups + sum((one.demands for one in rest), ()),
         each.entries + again * (setup.groups - 1) + sum((one.entries for one in rest), ()),
         each.opened * setup.groups + sum((one.opened for one in rest), ()),
         setup.bits,
+        _load_in_groups(setup, [one.load for one in (each, *rest) if one.load]) if counting else None,
     )
 
 
-Walked = tuple[tuple[Demand, Ledger], ...]
+SELDOM = ("exclude", "reject")  # only where a peer has cheated
+
+
+def _load(steps: dict[str, Step]) -> Load:
+    """Of a round in which nobody cheats. The material of all phases is held all the time."""
+    made, *online = (step for name, step in steps.items() if name not in SELDOM)
+    memory = max(online[0].given + made.held, *(made.given + step.given + step.held for step in online))
+    return Load(tuple((name, step.work) for name, step in steps.items() if name not in SELDOM), memory)
+
+
+def _load_in_groups(setup: Setup, loads: list[Load]) -> Load:
+    """Groups deal into the memory that the one before has left; a weighted rule's messages are computed up to three times."""
+    each, *rest = loads
+    message = setup.scheme.parties * setup.part.peers * setup.message_length * setup.scheme.field.nbytes
+    updates = 4 * setup.everyone * setup.length
+    phases = [(name, work * setup.groups) for name, work in each.phases]
+    phases.append(("deal", Work(fresh=-message * (setup.groups - 1))))
+    memory = each.memory
+    if setup.rule.weighted:
+        chain = dict(zip(weighing.CHAIN, _walked(setup, weighing.CHAIN, True)[0], strict=True))
+        again = _walked(setup.part, weighing.AGAIN, True)[0][0].work + Work(fresh=-message)
+        phases.append(("deal again", again * (2 * (setup.groups - 1))))
+        phases += [(name, chain[name].work) for name in (*weighing.SUM, *weighing.PROJECT)]
+        memory = max(memory, message + max(step.held for step in chain.values()))
+    phases += [phase for load in rest for phase in load.phases]
+    return Load(tuple(phases), updates + memory)
 
 
 @lru_cache(maxsize=256)
-def _walked(setup: Setup, chain: tuple[str, ...]) -> tuple[Walked, State]:
+def _walked(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> tuple[tuple[Step, ...], State]:
     """Trace the phases of a chain abstractly: what each takes and sends, and the state they end in."""
     scheme = setup.scheme
     state = _weighed(setup) if chain == weighing.CHAIN else _start(setup)
     standing: Any = jax.eval_shape(over_devices(setup.spread, shared=0)(lambda: fresh_standing(scheme.parties)))
-    seed = jax.ShapeDtypeStruct((8,), jnp.uint32)
-    walked = []
+    walked, updates = [], nbytes(state.get("updates"))
     for name in chain:
         fabric, counter = Simulated(scheme.parties), Counter(scheme.field, scheme.parties)
 
         def abstract(seed: Any, state: State, standing: Standing) -> tuple[State, Standing]:
             return run_phase(name, setup, fabric, seed, counter, state, standing)  # noqa: B023 - called at once
 
-        state, standing = jax.eval_shape(over_devices(setup.spread)(abstract), seed, state, standing)
-        walked.append((counter.demand, fabric.ledger))
+        kept = updates if "updates" not in state else 0  # the caller's array is there all the time
+        given = kept + nbytes((state, standing))
+        traced = counted if counting else _shapes
+        (state, standing), work, held = traced(over_devices(setup.spread)(abstract), SEED, state, standing)
+        walked.append(Step(counter.demand, fabric.ledger, work, given, held))
     return tuple(walked), state
+
+
+def _shapes(function: Any, *args: Any) -> tuple[Any, Work, int]:
+    """`counted`, without counting."""
+    return jax.eval_shape(function, *args), Work(), 0
+
+
+def _made(setup: Setup, demand: Demand, counting: bool) -> Step:
+    """The making of material; `given`: the bytes that it has in the end, which all phases find beside their state."""
+    fabric = Simulated(setup.scheme.parties)
+    standing = fresh_standing(setup.scheme.parties)
+
+    def abstract(seed: Any) -> Any:
+        return _prepared(_runtime("offline", setup, fabric, seed, None, standing), demand)
+
+    stock, work, held = (counted if counting else _shapes)(abstract, SEED)
+    return Step(demand, fabric.ledger, work, nbytes(stock), held)
+
+
+SEED = jax.ShapeDtypeStruct((8,), np.uint32)
 
 
 def _weighed(setup: Setup) -> State:

@@ -19,10 +19,12 @@ LAYERS = (
     "errors",
     "checks",
     "_compat",
+    "work",
     "_trees",
     "committee",
     "fields",
     "prg",
+    "costs",
     "fabric",
     "sharing",
     "spreading",
@@ -235,7 +237,7 @@ def test_breach_would_be_reported(check, source):
 def test_public_names_are_the_designs():
     import mpcjax
 
-    modules = {"rules", "attacks"}
+    modules = {"rules", "attacks", "costs"}
     others = {"aggregate", "simulate", "secure", "estimate", "committee_size", "Rule", "Secret", "Report", "Abort"}
     assert sorted(mpcjax.__all__) == sorted(modules | others)
     stray = {
