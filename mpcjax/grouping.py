@@ -36,6 +36,8 @@ def number_of_groups(
     """
     length = length if rule is None else rule.message_length(length)
     each = -(-scheme.parties * length * scheme.field.nbytes // devices)
+    if rule is not None and rule.shuffles:
+        return 1  # an order is one of all peers
     if rule is not None and not rule.additive:
         few = group is None and peers * each <= 2 * GROUP_BYTES
         if few or scheme.robust or not rule.weighted:

@@ -137,8 +137,8 @@ def _judge(rt: Runtime, setup: Setup, state: State) -> State:
 
 
 def _order(rt: Runtime, peers: int) -> Any:
-    """A public random permutation, drawn when no message can change any more. Two of 2^61 numbers are hardly the same."""
-    return jnp.argsort(coin(rt).uniform("order", rt.field, (1, peers))[0]).astype(jnp.int32)
+    """A public random permutation `[n]`, drawn when no message can change any more. Two of 2^61 numbers are hardly the same."""
+    return jnp.argsort(coin(rt).uniform("order", rt.field, (peers,))[0]).astype(jnp.int32)
 
 
 def _reject(rt: Runtime, setup: Setup, state: State) -> State:

@@ -32,7 +32,7 @@ def multiply(rt: Runtime, x: Any, y: Any) -> Any:
     if rt.scheme.robust:
         return beaver(rt, *jnp.broadcast_arrays(x, y))
     for one, other in ((x, y), (y, x)):
-        if one.ndim == other.ndim and one.shape[-1] == 1 != other.shape[-1]:
+        if one.ndim == other.ndim > 1 and one.shape[-1] == 1 != other.shape[-1]:  # the axis of rows is none of these
             return _scaled(rt, one[..., 0], other)
     return damgard_nielsen(rt, *jnp.broadcast_arrays(x, y))
 

@@ -72,7 +72,8 @@ class OrderRule(Rule):
 
     def from_zero(self, sums: Any, count: Any, peers: int) -> Any:
         """Sums of `count` values (public, of at most `peers`) in steps from -limit, as steps from zero."""
-        return sums - secret.public(self.half * count, bound=self.half * peers)
+        steps = self.half * jnp.asarray(count, jnp.float32)  # exact: of 24 bits and many peers they are no int32
+        return sums - secret.public(steps, bits=0, bound=self.half * peers)
 
     def mean_of(self, total: Any, count: Any) -> Any:
         """Of opened sums of `count` values in steps from zero; of none it is zero."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from mpcjax.certificates import Certificate, Norm
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
-from mpcjax.secret import Rows, rows_of
+from mpcjax.secret import Rows, Secret, rows_of
 
 
 class GramRule(Rule):
@@ -27,8 +27,19 @@ class GramRule(Rule):
     def require(self, peers: int) -> None:
         """`ValueError` where the settings are not legal for so many peers (or groups, or mixtures of them)."""
 
+    @property
+    def by_products(self) -> bool:
+        """Whether it can be told of mixed vectors by their inner products alone, by `weights`."""
+        return True
+
+    def rows(self, messages: Any) -> Rows:
+        """The messages as they are. What `Norm` promises of a coordinate it promises of a whole message, others do not."""
+        if isinstance(messages, Secret) and isinstance(self.certificate(messages.shape[0]), Norm):
+            return rows_of(messages, messages.bound / 2.0**messages.scale)
+        return rows_of(messages)
+
     def combine(self, messages: Any, public: Public) -> Any:
-        return self.weights(rows_of(messages), public) @ messages
+        return self.weights(self.rows(messages), public) @ messages
 
     def plain(self, updates: Any, public: Public | None = None) -> Any:
         self.require(updates.shape[0])
@@ -55,6 +66,11 @@ class LimitedGramRule(GramRule):
     def certificate(self, peers: int) -> Certificate:
         self.require(peers)
         return Norm(self.limit, peers)
+
+
+def by_products(rule: Rule) -> bool:
+    """Whether `rule`, and all that it is made of, needs no more of the vectors than inner products."""
+    return isinstance(rule, GramRule) and rule.by_products
 
 
 def require_poisoned(f: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm
-from mpcjax.rules._gram import GramRule, LimitedGramRule
+from mpcjax.rules._gram import GramRule, LimitedGramRule, by_products
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import Rows
 
@@ -31,6 +31,10 @@ class PreAggregator(GramRule, abc.ABC):
             object.__setattr__(self, attribute, getattr(self.rule, attribute))  # frozen: what follows from its fields
         # a mixture of peers has no weight of its own
         object.__setattr__(self, "takes", tuple(name for name in self.rule.takes if name != "weights"))
+
+    @property
+    def by_products(self) -> bool:
+        return by_products(self.rule)
 
     @property
     def innermost(self) -> Rule:
@@ -79,9 +83,9 @@ class PreAggregator(GramRule, abc.ABC):
         return self.rule.finish(combined / unit, self.mixed_public(public))
 
 
-def require_gram(name: str, rule: Any) -> None:
+def require_gram(name: str, rule: Rule) -> None:
     """`ValueError` unless `rule` works on inner products alone."""
-    if not isinstance(rule, GramRule):
+    if not by_products(rule):
         raise ValueError(
             f"rule {name!r} of rule={rule!r}: legal are rules that need no more of the vectors than inner products, such as "
             "multi_krum() or geometric_median(); before others there are bucketing and nearest-neighbour mixing"

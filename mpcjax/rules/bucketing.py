@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.rules._gram import GramRule, counted
+from mpcjax.rules._gram import counted
 from mpcjax.rules._mixing import PreAggregator, require_mixes
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.geometric_median import GeometricMedian
@@ -62,7 +62,7 @@ class Bucketing(PreAggregator):
         return -(-peers // self.size)
 
     def unit(self, public: Public) -> int:
-        return math.lcm(*range(1, self.size + 1)) if isinstance(self.rule, GramRule) else 1
+        return math.lcm(*range(1, self.size + 1)) if self.by_products else 1
 
     def mixed_public(self, public: Public) -> Public:
         groups = self.groups(public.accepted.shape[0])
@@ -95,7 +95,7 @@ class Bucketing(PreAggregator):
         return rows.grouped(matrix, unit), lambda weights: grouped_back(weights, matrix, unit)
 
     def combine(self, messages: Any, public: Public) -> Any:
-        if isinstance(self.rule, GramRule):
+        if self.by_products:
             return super().combine(messages, public)
         bits = self.size - 1 if self.size <= 2 else MEAN_BITS
         means = averages(self.members(public), messages, bits=bits, most=self.size)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from mpcjax.rules._gram import GramRule, counted, honest, most_honest, require_majority, require_poisoned
+from mpcjax.rules._gram import counted, honest, most_honest, require_majority, require_poisoned
 from mpcjax.rules._mixing import PreAggregator, require_mixes
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.krum import MultiKrum
-from mpcjax.secret import Rows, mask, mixed_back, mixtures, nearest, rows_of
+from mpcjax.secret import Rows, mask, mixed_back, mixtures, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,8 @@ class NearestNeighbourMixing(PreAggregator):
         return mixed, lambda weights: mixed_back(weights, near)
 
     def combine(self, messages: Any, public: Public) -> Any:
-        if isinstance(self.rule, GramRule):
+        if self.by_products:
             return super().combine(messages, public)
-        near = self._near(rows_of(messages), public)
+        near = self._near(self.rows(messages), public)
         mixed = mixtures(near, messages, most_honest(self.f, messages.shape[0]))
         return self.rule.combine(mixed, self.mixed_public(public))

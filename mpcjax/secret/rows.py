@@ -150,10 +150,11 @@ class SecretRows(Rows):
 
 
 def rows_of(messages: Any, norm: float | None = None) -> Rows:
-    """The `messages [n, d]` as they are. `norm`: a bound of their lengths, by default that of coordinates, as `Norm` has it."""
+    """The `messages [n, d]` as they are. `norm`: a bound of their lengths, by default what that of coordinates implies."""
     if not isinstance(messages, Secret):
         return Rows(messages)
-    return SecretRows(messages, None, messages.bound / 2.0**messages.scale if norm is None else norm)
+    coordinate = messages.bound / 2.0**messages.scale
+    return SecretRows(messages, None, coordinate * math.sqrt(messages.shape[1]) if norm is None else norm)
 
 
 def mixed_back(weights: Any, matrix: Any) -> Any:

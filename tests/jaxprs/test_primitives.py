@@ -106,6 +106,7 @@ CASES = {
         lambda x, y, a: jnp.where(x > y, 0.5, a.sum()),
         lambda x, y, a: jnp.where(PLACES > 1, x, y),
         lambda x, y, a: jnp.where(x.sum() > 0, x, -x),
+        lambda x, y, a: jnp.where(x.sum() > 0, 0.5, 2.0),
         lambda x, y, a: jnp.where(x != x, jnp.nan, x),
         lambda x, y, a: jnp.trace(x[:4]),
     ),

@@ -20,8 +20,10 @@ from mpcjax.rules import (
     nearest_neighbour_mixing,
     trimmed_mean,
 )
+from mpcjax.secret import Secret
 from tests.api._reference import REFERENCES
-from tests.rules._ideal import on_secrets
+from tests.circuits._stock import runtime
+from tests.rules._ideal import SCHEME, Zeros, on_secrets, shared, value
 
 STEPS = 8  # a width of 4 bits and a limit of 8: whole numbers from -8 to 7
 RULES = {"median": median, "trimmed_mean": trimmed_mean, "mean_around_median": mean_around_median}
@@ -83,6 +85,17 @@ def test_values_are_the_nearest_multiples_of_a_step(width: int, ideal: None) -> 
     x = np.random.default_rng(0).uniform(-0.3, 0.3 - 0.6 / 2**width, (1, 50)).astype(np.float32)
     np.testing.assert_allclose(on_secrets(rule, x, Public.of(1, 50)), x[0], atol=0.3 / 2**width + 1e-7)
     assert on_secrets(rule, np.zeros((1, 2), np.float32), Public.of(1, 2)).tolist() == [0, 0]
+
+
+def test_wide_coordinates_of_many_peers() -> None:
+    """300 times half of 2^24 steps is no int32."""
+    rule = trimmed_mean(width=24, f=0)
+    x = jnp.full((300, 2), 0.25)
+    np.testing.assert_allclose(rule.plain(x), x[0], rtol=1e-6)
+    sums = Secret(runtime(SCHEME, Zeros()), shared(np.full(2, 300 * 10 * 2**20)), 0, 300 << 24)
+    found = rule.from_zero(sums, jnp.asarray(300, jnp.int32), 300)
+    np.testing.assert_array_equal(value(found.shares), 300 * (10 * 2**20 - 2**23))
+    assert found.bound >= 300 << 24
 
 
 WRONG = {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax.rules import RULES, Public, Rule, bucketing
+from mpcjax.rules import RULES, Public, Rule, bucketing, norm_bounded
 from mpcjax.setup import Setup
 from tests.api._reference import REFERENCES
 from tests.rules._ideal import SCHEME, on_secrets
@@ -140,6 +140,15 @@ def test_end_to_end(name: str) -> None:
     public = dataclasses.replace(public_of(rule), order=result.report.order)
     assert (result.report.order is not None) == rule.shuffles
     close(name, result.value, rule.plain(jnp.asarray(x), public))
+
+
+@pytest.mark.user
+def test_groups_of_groups_leave_nobody_out() -> None:
+    """Groups of four by twos, under an order that a coin draws: the mean of their means is that of all."""
+    x = updates(3)[:8] / 10
+    result = mpcjax.aggregate(jnp.asarray(x), bucketing(bucketing(norm_bounded())), committee=mpcjax.simulate(3))
+    assert sorted(np.asarray(result.report.order).tolist()) == list(range(8))
+    np.testing.assert_allclose(np.asarray(result.value), x.mean(0), atol=1e-5)
 
 
 def test_the_order_of_the_report_is_that_of_the_groups() -> None:

@@ -64,6 +64,22 @@ CASES: dict[str, tuple[Rule, Callable[[np.ndarray], np.ndarray]]] = {
         rules.nearest_neighbour_mixing(rules.norm_bounded(limit=1.5), f=2),
         lambda x: mixed(clipped(x, 1.5), 2).mean(0),
     ),
+    "mixing, votes": (
+        rules.nearest_neighbour_mixing(rules.rsa(lam=1.0), f=2),
+        lambda x: mixed(np.sign(x), 2).sum(0),  # as long as sqrt(d) times what is promised of a coordinate
+    ),
+    "mixing twice, mean": (
+        rules.nearest_neighbour_mixing(rules.nearest_neighbour_mixing(rules.mean(), f=1), f=2),
+        lambda x: mixed(mixed(x, 2), 1).mean(0),
+    ),
+    "groups, mixing, mean": (
+        rules.bucketing(rules.nearest_neighbour_mixing(rules.mean(), f=1)),
+        lambda x: mixed(in_groups(x, 2), 1).mean(0),
+    ),
+    "mixing, groups, mean": (
+        rules.nearest_neighbour_mixing(rules.bucketing(rules.mean()), f=2),
+        lambda x: in_groups(mixed(x, 2), 2).mean(0),
+    ),
     "mixing twice": (
         rules.nearest_neighbour_mixing(rules.nearest_neighbour_mixing(MEDIAN, f=1), f=2),
         lambda x: median(mixed(mixed(x, 2), 1)),
@@ -250,6 +266,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "seed": (lambda: rules.bucketing(seed=-1), "seed=-1.*from 0"),
     "no rule": (lambda: rules.bucketing("krum"), "rule='krum'.*legal are rules"),  # type: ignore[arg-type]
     "clipping of other rules": (lambda: rules.clipping(rules.rsa()), "inner products"),  # type: ignore[arg-type]
+    "clipping of groups for other rules": (lambda: rules.clipping(rules.bucketing(rules.rsa())), "inner products"),
     "mixing no rule": (lambda: rules.nearest_neighbour_mixing("rsa"), "rule='rsa'.*legal are rules"),  # type: ignore[arg-type]
     "clipping limit": (lambda: rules.clipping(limit=0.0), "limit=0.0.*positive"),
     "norm bound": (lambda: rules.norm_bounded(limit=0.0), "limit=0.0.*positive"),

@@ -223,6 +223,17 @@ def test_the_sum_over_groups_is_refused_where_it_could_overflow():
     assert mpcjax.estimate(Scaled(), LENGTH, peers=3, committee=mpcjax.simulate(3)).rounds
 
 
+@dataclasses.dataclass(frozen=True)
+class Shuffled(Scaled):
+    name = "shuffled"
+    shuffles = True
+
+
+def test_an_order_of_the_peers_is_one_of_all_of_them():
+    committee = mpcjax.simulate(3, group=2)
+    assert committee.groups(8, LENGTH, Scaled()) == 4 and committee.groups(8, LENGTH, Shuffled()) == 1
+
+
 @pytest.mark.parametrize("group", [0, -1, 2.5, "3", True])
 def test_a_group_that_is_no_number_of_peers(group):
     with pytest.raises(ValueError, match="group="):
