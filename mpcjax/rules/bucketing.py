@@ -31,6 +31,9 @@ class Bucketing(PreAggregator):
         public coin draws it when all peers have dealt, so that nobody chooses an update for its place; the report has it
         (`order`), and `plain` takes it in `Public`. Where there is none `plain` uses the seed 0.
 
+    Who disturbs a round once the order is known sees it drawn anew, `attempts` times at most (`simulate(attempts=1)` never
+    repeats; a robust committee goes on).
+
     Groups are made of the accepted peers, in the order of the permutation: who is left out leaves no gap. Weights are not used.
 
     Error against float64: none of its own for a rule that needs inner products only, whose fractional bits are lower by
