@@ -8,6 +8,7 @@ tests are collected, is outside the scope: build arrays of field elements inside
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from importlib.metadata import version
@@ -29,8 +30,11 @@ CAN_EMIT_PLAINLY = tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11)
 FASTER_COMPILING = "--xla_backend_optimization_level=0" + " --xla_cpu_use_fusion_emitters=false" * CAN_EMIT_PLAINLY
 os.environ.setdefault("XLA_FLAGS", FASTER_COMPILING)
 
-from mpcjax import _compat  # noqa: E402 - JAX reads the settings above when it is imported
+import jax  # noqa: E402 - it reads the settings above when it is imported
 
+from mpcjax import _compat  # noqa: E402
+
+MAPPINGS = 40_000
 USER_FOLDERS = ("api", "attacks", "train", "experiments", "benchmarks")
 
 # The first example of a property test compiles its program: time limits on single examples mean nothing here.
@@ -52,7 +56,16 @@ def stands_for_user(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    forget_programs_when_many()
     if stands_for_user(item):
         return (yield)
     with _compat.x64():
         return (yield)
+
+
+def forget_programs_when_many() -> None:
+    """Compiled programs hold mappings of memory; by default Linux gives a process 65,530, and ends it at one more."""
+    mapped = Path("/proc/self/maps")
+    if mapped.exists() and mapped.read_bytes().count(b"\n") > MAPPINGS:
+        jax.clear_caches()
+        gc.collect()

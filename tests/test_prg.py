@@ -197,7 +197,9 @@ def test_short_expansions(exponent: int) -> None:
         assert row.tolist() == [number % field.modulus for number in numbers][:count]
 
 
-@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize(
+    "exponent", [pytest.param(e, marks=() if e in (5, 61) else pytest.mark.long) for e in EXPONENTS]
+)
 def test_long_expansions(exponent: int, short_chunks: None) -> None:
     """Three chunks, of which the last lies over the second."""
     field, count = Field(exponent), 2 * 16 * _elements.per_block(Field(exponent)) + 21

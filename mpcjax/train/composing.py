@@ -39,6 +39,8 @@ ALONE: dict[str, Callable[[Settings, int], mpcjax.Rule]] = {
     "mean_around_median": lambda run, peers: rules.mean_around_median(
         limit=run.limit, width=run.width, f=run.malicious
     ),
+    # which takes no more than a quarter
+    "bulyan": lambda run, peers: rules.bulyan(limit=run.limit, width=run.width, f=min(run.malicious, (peers - 3) // 4)),
 }
 
 

@@ -49,7 +49,9 @@ def tolerance(rule: str, bits: int, x: np.ndarray) -> float:
     return 2.0 ** -(bits + 1) + rounding
 
 
-@pytest.mark.parametrize("rule", ALL)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(one, marks=pytest.mark.long) if one == "multi_krum" else one for one in ALL]
+)
 def test_equals_the_independent_reference(rule):
     x = updates()
     result = mpcjax.aggregate(

@@ -184,6 +184,7 @@ def test_who_is_accepted_is_not_used_where_it_happens_to_be_known() -> None:
     assert scales(jnp.array([True] * 4)) == scales(jnp.array([True, False, False, False]))
 
 
+@pytest.mark.long
 @pytest.mark.user
 def test_end_to_end() -> None:
     """A peer whose update is not finite is left out; nothing is revealed but the output."""

@@ -58,7 +58,9 @@ def shifted(rt: Runtime, public: Stream, length: int) -> Form:
     return Form(shift=public.uniform(f"shift {length}", rt.field, (length,))[0])
 
 
-@pytest.mark.parametrize("scheme", [Shamir(F61, 3, 1), Shamir(F61, 4, 1), Shamir(F61, 3, 0)], ids=repr)
+@pytest.mark.parametrize(
+    "scheme", [Shamir(F61, 3, 1), pytest.param(Shamir(F61, 4, 1), marks=pytest.mark.long), Shamir(F61, 3, 0)], ids=repr
+)
 def test_values_are_right_and_honest_peers_pass(scheme: Shamir) -> None:
     """Long, short and odd lengths side by side, levels of 4, 16 and other numbers of pieces."""
     lengths, forms = (97, 3, 2, 40), [tensor, shifted, tensor, shifted]

@@ -136,7 +136,11 @@ CASES: dict[str, tuple[Rule, Callable[[np.ndarray], np.ndarray]]] = {
 COARSE = {"mean in groups": 1e-3}  # thirds are rounded to 2^-12
 
 
-@pytest.mark.parametrize("case", CASES)
+IN_GROUPS = [case for case in CASES if "in groups" in case or "twice" in case or case.startswith("mixing")]
+SOME = [pytest.param(case, marks=pytest.mark.long if case in IN_GROUPS[1:] else ()) for case in CASES]
+
+
+@pytest.mark.parametrize("case", SOME)
 def test_plain_and_secret_are_the_reference(case: str, ideal: None) -> None:
     rule, wanted = CASES[case]
     secret, plain = both(rule, x := updates())
@@ -182,8 +186,14 @@ CORNERS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1], [0, 0], [0, 0], [0, 0]], n
     ("rule", "wanted"),
     [
         (rules.monna(f=2), partial(reference.monna, f=2)),
-        (rules.minimum_diameter_averaging(f=3), partial(reference.minimum_diameter_averaging, f=3)),
-        (rules.nearest_neighbour_mixing(MEDIAN, f=3), lambda x: median(mixed(x, 3))),
+        pytest.param(
+            rules.minimum_diameter_averaging(f=3),
+            partial(reference.minimum_diameter_averaging, f=3),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            rules.nearest_neighbour_mixing(MEDIAN, f=3), lambda x: median(mixed(x, 3)), marks=pytest.mark.long
+        ),
         (rules.adaptive_clipping(MEDIAN, f=2), lambda x: reference.adaptive_clipping(x, median, 2)),
         (rules.adaptive_clipping(MEDIAN, f=3), lambda x: reference.adaptive_clipping(x, median, 3)),
     ],
@@ -193,7 +203,10 @@ def test_ties(rule: Rule, wanted: Callable[[np.ndarray], np.ndarray], ideal: Non
         np.testing.assert_allclose(found, wanted(CORNERS.astype(float)), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["geometric_median", "monna", "minimum_diameter_averaging", "bucketing"])
+@pytest.mark.parametrize(
+    "name",
+    ["geometric_median", "monna", "minimum_diameter_averaging", pytest.param("bucketing", marks=pytest.mark.long)],
+)
 def test_the_fewest_peers(name: str, ideal: None) -> None:
     x = updates(4, peers=3, outliers=1)
     rule = rules.RULES[name]()

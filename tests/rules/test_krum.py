@@ -143,7 +143,7 @@ def test_wrong_settings_say_what_is_legal(case: str) -> None:
         make()
 
 
-@pytest.mark.parametrize(("peers", "fewer"), [(20, 0), (100, 0), (330, 1)])
+@pytest.mark.parametrize(("peers", "fewer"), [(20, 0), (100, 0), pytest.param(330, 1, marks=pytest.mark.long)])
 def test_scores_fit_the_field(peers: int, fewer: int) -> None:
     """Differences of sums of distances take more room than the certificate does, with many peers."""
     setup = Setup(SCHEME, Krum(), peers, 1000)

@@ -181,7 +181,12 @@ GROUPS = [COMPARISONS, ARITHMETIC, ORDER, PRODUCTS, SHAPES, FRACTIONS]
 CASES = {name: case for group in GROUPS for name, case in group.items()}
 
 
-DEEP = (ORDER, FRACTIONS)  # these take long to compile: by default with circuits that compute on the values
+DEEP = (
+    COMPARISONS,
+    ARITHMETIC,
+    ORDER,
+    FRACTIONS,
+)  # these take long to compile: by default with circuits that compute on the values
 
 
 @cache

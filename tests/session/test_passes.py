@@ -224,7 +224,7 @@ def only_in_group(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "_walk", switched)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", [0, *(pytest.param(k, marks=pytest.mark.long) for k in (1, 2))])
 def test_a_bad_dealing_leaves_its_peer_out_of_all_passes(number, monkeypatch):
     absent = updates()
     absent[number * GROUP] = np.nan
@@ -236,6 +236,7 @@ def test_a_bad_dealing_leaves_its_peer_out_of_all_passes(number, monkeypatch):
     np.testing.assert_array_equal(np.asarray(result.value), np.asarray(expected.value))
 
 
+@pytest.mark.long
 def test_what_was_dealt_is_what_counts_in_all_passes():
     """A proper dealing of another message: where a pass took what the peer meant, nothing would verify."""
     x = np.random.default_rng(1).integers(-3, 4, (PEERS, LENGTH)).astype(np.float32)

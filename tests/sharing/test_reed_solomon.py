@@ -118,7 +118,7 @@ def test_errors_at_the_same_members_in_several_words() -> None:
     assert not bool(locate(words)[1])
 
 
-@pytest.mark.parametrize("committee", [(4, 1), (7, 2)])
+@pytest.mark.parametrize("committee", [(4, 1), pytest.param((7, 2), marks=pytest.mark.long)])
 def test_the_default_field(committee: tuple[int, int]) -> None:
     scheme, rng = Shamir(F61, *committee), np.random.default_rng(2)
     m, t = committee

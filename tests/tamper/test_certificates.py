@@ -97,7 +97,9 @@ def _norm_lies() -> dict[str, Any]:
 NORM_TRUTHS = [([REACH, 0, 0, 0], None, {}), ([0, 0, 1 - REACH, 0], None, {}), ([0, 0, 0, 0], None, {})]
 
 
-@pytest.mark.parametrize("trial", [certify.SIGNS, certify.SIGNS_61], ids=["e5", "e61"])
+@pytest.mark.parametrize(
+    "trial", [certify.SIGNS, pytest.param(certify.SIGNS_61, marks=pytest.mark.long)], ids=["e5", "e61"]
+)
 def test_what_is_no_sign_is_rejected(trial: tuple[Case, Trial]) -> None:
     _only_truths_pass(trial, SIGN_LIES, [([-1, 1, -1, -1], None, {})])
 
