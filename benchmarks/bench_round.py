@@ -18,7 +18,7 @@ from mpcjax.rules import Public, Rule
 RULES = ("mean", "rsa", "centered_clipping", "fltrust")
 QUICK = ((20, 100_000, 5),)
 LONG = (*QUICK, (100, 100_000, 5), (100, 100_000, 21))
-LARGE = ((100, 100_000, 41), (100, 100_000, 61))  # RSA alone
+ALONE = (("rsa", 100, 100_000, 41), ("rsa", 100, 100_000, 61), ("median", 16, 10_000, 3))
 PARTS = {  # how the phases of a round are told apart in the table
     "offline": ("offline",),
     "sharing": ("deal", "deal again"),  # a weighted rule in groups has the simulator deal up to three times
@@ -34,8 +34,8 @@ def run(quick: bool) -> list[harness.Row]:
     for peers, length, parties in QUICK if quick else LONG:
         for rule in RULES:
             rows += measure(rule, peers, length, parties, repeats=3)
-    for size in () if quick else LARGE:
-        rows += measure("rsa", *size, repeats=3)
+    for rule, *size in () if quick else ALONE:
+        rows += measure(rule, *size, repeats=3)
     return rows
 
 

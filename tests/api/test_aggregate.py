@@ -20,6 +20,7 @@ ALL = [
     for name, rule in sorted(mpcjax.rules.RULES.items())
     if name == "multi_krum" or not issubclass(rule, (GramRule, OrderRule))
 ]
+LESS = [pytest.param(rule, marks=pytest.mark.long if rule == "multi_krum" else ()) for rule in ALL]
 
 
 def updates(seed: int = 0) -> np.ndarray:
@@ -49,9 +50,7 @@ def tolerance(rule: str, bits: int, x: np.ndarray) -> float:
     return 2.0 ** -(bits + 1) + rounding
 
 
-@pytest.mark.parametrize(
-    "rule", [pytest.param(one, marks=pytest.mark.long) if one == "multi_krum" else one for one in ALL]
-)
+@pytest.mark.parametrize("rule", LESS)
 def test_equals_the_independent_reference(rule):
     x = updates()
     result = mpcjax.aggregate(
@@ -65,7 +64,7 @@ def test_equals_the_independent_reference(rule):
     )
 
 
-@pytest.mark.parametrize("rule", ALL)
+@pytest.mark.parametrize("rule", LESS)
 def test_a_bad_peer_is_left_out_and_named(rule):
     x = updates(1)
     good = np.delete(x, [2, 5], axis=0)

@@ -150,6 +150,7 @@ def test_memory_follows_a_group():
     assert 12 * 200_000 * 4 < apart < whole / 1.8
 
 
+@pytest.mark.long
 @pytest.mark.user
 def test_computing_grows_with_parameters_and_peers():
     one = computing(rule="rsa", length=1_000_000)

@@ -18,6 +18,7 @@ def test_without_an_accelerator_it_refuses_in_one_line(capsys):
     assert said.count("\n") == 1 and "--here" in said
 
 
+@pytest.mark.long
 def test_small_sizes_run_here_and_are_written_like_other_results(tmp_path, capsys):
     assert accelerator.main([*TINY, "--json", str(tmp_path / "a.json")]) == 0
     result = compare.load(tmp_path / "a.json")

@@ -164,6 +164,7 @@ def test_a_sum_of_products_opens_the_sums_alone() -> None:
     assert cost(lambda x: (x * x)[:, 0] @ jnp.ones((6, 50))) - fused > 200
 
 
+@pytest.mark.long
 def test_division_of_many_by_one_takes_one_reciprocal() -> None:
     def cost(f: Callable[..., Any]) -> int:
         return mpcjax.estimate(mpcjax.secure(f), 10, peers=3, committee=COMMITTEE).demand.bit

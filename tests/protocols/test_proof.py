@@ -81,6 +81,7 @@ def test_values_are_right_and_honest_peers_pass(scheme: Shamir) -> None:
         assert all(np.array_equal(reveal(scheme, test), [0] * PEERS) for test in tests)
 
 
+@pytest.mark.long
 def test_who_proves_what_holds_of_another_vector_fails() -> None:
     """A prover that makes every linear test hold, by one coefficient a level, is left with a wrong product."""
     scheme, length, wrong = Shamir(F61, 3, 1), 97, 0

@@ -37,7 +37,7 @@ def said(worker: subprocess.Popen[str]) -> Any:
 @pytest.mark.parametrize(
     ("rule", "length", "more"),
     [
-        ("rsa", 1003, ()),
+        pytest.param("rsa", 1003, (), marks=pytest.mark.long),
         pytest.param("centered_clipping", 10007, (), marks=pytest.mark.long),
         pytest.param("mean", 5, (), marks=pytest.mark.long),  # three devices have nothing but what fills up
         pytest.param("rsa", 1003, (4,), marks=pytest.mark.long),  # robust

@@ -224,6 +224,7 @@ def only_in_group(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "_walk", switched)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [0, *(pytest.param(k, marks=pytest.mark.long) for k in (1, 2))])
 def test_a_bad_dealing_leaves_its_peer_out_of_all_passes(number, monkeypatch):
     absent = updates()

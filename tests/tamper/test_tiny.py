@@ -23,7 +23,9 @@ def _none_wrong(program: Case, table: grid.Table, harmless: bool = True) -> None
     assert found.right or not harmless, f"{program}: {found}, no error was harmless"
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.long if one == "triples" else ()) for one in SMALL]
+)
 def test_every_error_at_every_message(name: str) -> None:
     """p = 7, three parties: six errors, on one element and on all, of every message of every party."""
     program = case(name, 3, 3, 1)
