@@ -34,14 +34,15 @@ def said(worker: subprocess.Popen[str]) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rule", "length", "more"),
     [
-        pytest.param("rsa", 1003, (), marks=pytest.mark.long),
-        pytest.param("centered_clipping", 10007, (), marks=pytest.mark.long),
-        pytest.param("mean", 5, (), marks=pytest.mark.long),  # three devices have nothing but what fills up
-        pytest.param("rsa", 1003, (4,), marks=pytest.mark.long),  # robust
-        pytest.param("centered_clipping", 1003, (3, 3), marks=pytest.mark.long),  # in groups of three peers
+        ("rsa", 1003, ()),
+        ("centered_clipping", 10007, ()),
+        ("mean", 5, ()),  # three devices have nothing but what fills up
+        ("rsa", 1003, (4,)),  # robust
+        ("centered_clipping", 1003, (3, 3)),  # in groups of three peers
     ],
 )
 def test_the_same_bits_on_one_and_on_eight_devices(rule, length, more):
