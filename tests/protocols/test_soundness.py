@@ -138,6 +138,12 @@ def test_the_best_lie_about_the_last_product(known_coefficients: None) -> None:
     assert found <= stated(1) + spread(stated(1))
 
 
+def test_errors_of_multiples_that_cancel_are_seen_by_their_coefficients() -> None:
+    """+1 and -1 in two multiples of one factor: with equal coefficients they would pass every time."""
+    (found,) = rates(multiples, [[0]], added("multiply", [1, P - 1]), length=3)
+    assert abs(found - 1 / P) <= spread(1 / P)
+
+
 @pytest.mark.parametrize("exponent", [3, 5, 7, 13, 31, 61])
 @pytest.mark.parametrize("length", [1, 10, 10**8])
 def test_enough_tries_are_made_in_every_field(exponent: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
