@@ -11,9 +11,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax import secret
 from mpcjax.rules._gram import LimitedGramRule, by_count, counted, require_majority, require_poisoned
 from mpcjax.rules.base import Public
-from mpcjax.secret import Rows, entries, largest, of_smallest, others_last
+from mpcjax.secret import Rows, entries, of_smallest, others_last
 
 MOST = 30_000  # comparisons
 
@@ -66,7 +67,7 @@ class MinimumDiameterAveraging(LimitedGramRule):
         if peers - self.f < 2:
             return of_smallest(others_last(rows.squared_norms(), legal), kept)
         pairs = entries(rows.squared_distances(), left, right, accepted[left] & accepted[right])
-        return of_smallest(others_last(largest(pairs), legal), kept)
+        return of_smallest(others_last(secret.max(pairs, axis=-1), legal), kept)
 
     def finish(self, combined: Any, public: Public) -> Any:
         n = counted(public)

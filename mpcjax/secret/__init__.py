@@ -12,7 +12,7 @@ both, and its plain run is its specification. Those that `jax.numpy` has too mea
 
 from mpcjax.secret import shaping as shaping
 from mpcjax.secret.array import Secret
-from mpcjax.secret.choice import entries, largest, nearest, of_smallest, ranked, signs_of_votes
+from mpcjax.secret.choice import entries, nearest, of_smallest, ranked, signs_of_votes
 from mpcjax.secret.fractions import divide, proportions, rescale, sqrt
 from mpcjax.secret.lengths import to_limit, to_longest
 from mpcjax.secret.linear import mask, off_diagonal, project, weighted_sum
@@ -52,7 +52,6 @@ __all__ = [
     "equal",
     "grouped_back",
     "inner",
-    "largest",
     "lowest",
     "mask",
     "max",

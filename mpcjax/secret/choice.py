@@ -1,4 +1,4 @@
-"""The nearest of many, the largest, the first of the smallest: choices among secrets by comparisons."""
+"""The nearest of many, the first of the smallest: choices among secrets by comparisons."""
 
 from __future__ import annotations
 
@@ -45,19 +45,6 @@ def ranked(x: Any, place: Any) -> Any:
         return ordered[place]
     shares = jnp.take(ordered.shares, jnp.asarray(place, jnp.int32), axis=1)
     return x._like(shares, x.scale, x.bound, "ranked")
-
-
-def largest(x: Any) -> Any:
-    """Along the last axis of `x [..., n]`: n - 1 comparisons in ceil(log2 n) levels."""
-    if not isinstance(x, Secret):
-        return jnp.max(x, axis=-1)
-    Secret(x.rt, x.shares, x.scale, 2 * x.bound, "largest")  # of differences
-    shares = x.shares
-    while (n := shares.shape[-1]) > 1:
-        half = n // 2
-        larger = circuits.maximum(x.rt, shares[..., :half], shares[..., half : 2 * half])
-        shares = jnp.concatenate([larger, shares[..., 2 * half :]], axis=-1)
-    return x._like(shares[..., 0], x.scale, x.bound, "largest")
 
 
 def of_smallest(x: Any, table: Any) -> Any:
