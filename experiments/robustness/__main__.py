@@ -33,6 +33,7 @@ RULES = (
     "nearest_neighbour_mixing(centered_clipping)", "nearest_neighbour_mixing(multi_krum)",
     "nearest_neighbour_mixing(geometric_median)", "bucketing(nearest_neighbour_mixing(geometric_median))",
     "adaptive_clipping(nearest_neighbour_mixing(multi_krum))", "median", "trimmed_mean", "mean_around_median",
+    "bulyan",
 )  # fmt: skip
 # The defaults of rate and clip: found on the test set with one seed, with 60 rounds, without attack and under IPM and the
 # optimal ALIE. A clip that suits an iid partition alone, 0.7, holds the center back where the peers differ.
