@@ -42,7 +42,7 @@ def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
     setup = dataclasses.replace(setup, groups=1) if setup.rule.weighted else setup
     beside = nbytes(abstract_arguments(setup)) if setup.groups > 1 else 0
     setup = setup.part if setup.groups > 1 else setup
-    compiled, given = simulator.compiled(setup, tamper=None), abstract_arguments(setup, sharding)
+    compiled, given = simulator.compiled(setup, tamper=None, here=False), abstract_arguments(setup, sharding)
     place = _placer(sharding)
     seed, updates, public = given
     traced, results = compiled["offline"].trace(seed, ())

@@ -56,6 +56,16 @@ def trace_state() -> Any:
     return _opaque_trace_state(convention="flax")
 
 
+def quick_options(platform: str | None = None) -> dict[str, bool]:
+    """Options of `jax.jit` with which programs of many short operations compile faster on a CPU, and run as fast.
+
+    One MLIR pipeline for each fused loop is a third of the time. None where `platform` (by default JAX's) is another, whose
+    compiler may refuse them, and none since jax 0.11: 0.12 does refuse them.
+    """
+    known = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
+    return {"xla_cpu_use_fusion_emitters": False} if known and (platform or jax.default_backend()) == "cpu" else {}
+
+
 def x32() -> AbstractContextManager[Any]:
     """A scope in which JAX has no 64-bit types, whatever is around it."""
     return _enable_x64(False)

@@ -25,6 +25,7 @@ from mpcjax.protocols import Dealers, check_dealings, coin, deal, deal_masks, de
 from mpcjax.rules import Public, Rule, call
 from mpcjax.runtime import Material, Runtime
 from mpcjax.secret import Secret
+from mpcjax.seeds import of_peers
 from mpcjax.setup import Setup
 from mpcjax.spreading import Spread
 
@@ -44,11 +45,10 @@ class Output:
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
     field, certificate, public = rt.field, setup.certificate, state["public"]
-    stream = Stream.from_seed(state["seed"])
-    peers = dealers(rt, stream.per_row("peer", range(setup.peers)))
+    peers = dealers(rt, of_peers(state["seed"], setup.peers))
     (integers, own), given = _messages(setup, state)
     with rt.fabric.ledger.by_each(setup.spread.devices):
-        x = deal(rt, integers, _of_slices(setup, stream, peers), "message", state.get("scratch"))
+        x = deal(rt, integers, _of_slices(setup, state["seed"], peers), "message", state.get("scratch"))
     helpers = certificate.helpers(field, integers, setup.bits, **given)
     helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
     agreed = certificate.agree(setup.spread.own(coin(rt)), integers.shape[-1])
@@ -57,15 +57,17 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     equations = certificate.equations(rt, agreed, coin(rt), dealt)
     proofs = prove_equations(rt, peers, equations, Dealt(integers, helpers, responses, setup.bits), dealt)
     masks = deal_masks(rt, peers)
-    well = check_dealings(rt, coin(rt), to_check(equations, proofs, dealt), masks)
+    present, said = rt.fabric.roll_call(jnp.stack([own["finite"], own["fits"]], axis=1), "roll call")
+    well = check_dealings(rt, coin(rt), to_check(equations, proofs, dealt), masks, present)
+    own = {"finite": said[:, 0], "fits": said[:, 1]}
     return {**own, "public": public, "well": well, "equations": equations, "dealt": dealt, "proofs": proofs}
 
 
-def _of_slices(setup: Setup, stream: Stream, peers: Dealers) -> Dealers:
+def _of_slices(setup: Setup, seed: Any, peers: Dealers) -> Dealers:
     """The randomness of messages: of every slice its own, where they are cut."""
     if setup.spread.axis is None:
         return peers
-    own = setup.spread.own(stream).per_row("peer", range(setup.peers))
+    own = setup.spread.own(Stream.from_seed(seed)).per_row("peer", range(setup.peers))
     return Dealers(own, own.shared("members", setup.scheme.threshold))
 
 

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 
 from mpcjax.fields import kernels
 from mpcjax.phases import GROUPED, Output, Phase, State, encoded
-from mpcjax.prg import Stream
 from mpcjax.protocols import claim_sum, deal, dealers, fixed_sum, projections
 from mpcjax.rules import Public, call
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
+from mpcjax.seeds import of_peers
 from mpcjax.setup import Setup
 
 PER_PEER = ("finite", "well", "certified")
@@ -58,7 +58,7 @@ def _deal_again(rt: Runtime, setup: Setup, state: State) -> State:
     """
     integers, _ = encoded(setup, state)
     with rt.fabric.repeated("deal"):
-        peers = dealers(rt, Stream.from_seed(state["seed"]).per_row("peer", range(setup.peers)))
+        peers = dealers(rt, of_peers(state["seed"], setup.peers))
         return {"message": deal(rt, integers, peers, "message", state.get("scratch"))}
 
 

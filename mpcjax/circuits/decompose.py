@@ -20,6 +20,8 @@ from mpcjax.circuits.bits import (
     Chain,
     Mask,
     at,
+    is_few,
+    join_at,
     multiply_all,
     pair_up,
     public_bits,
@@ -27,8 +29,9 @@ from mpcjax.circuits.bits import (
     sklansky,
     solved_bits,
     subtraction,
+    tables,
 )
-from mpcjax.protocols import multiply, open_many
+from mpcjax.protocols import multiply, open_many, repeat
 from mpcjax.runtime import SECURITY_BITS, Runtime
 
 
@@ -74,18 +77,27 @@ def _prefixes(rt: Runtime, chain: Chain, levels: int, ring: bool) -> tuple[Any, 
     """
     field = rt.field
     g, p = chain.generates(field), chain.propagates(field)
-    for level, (here, source) in enumerate(sklansky(chain.v.shape[-1], levels)):
-        if level == 0:
-            joint = multiply(rt, chain.v[..., here], chain.v[..., source])
-            more, through = pair_up(field, at(chain, here), at(chain, source), joint)
-            g, p = g.at[..., here].set(more), p.at[..., here].set(through)
-            continue
+    (here, source), *rest = sklansky(chain.v.shape[-1], levels)
+    joint = multiply(rt, chain.v[..., here], chain.v[..., source])
+    more, through = pair_up(field, at(chain, here), at(chain, source), joint)
+    g, p = g.at[..., here].set(more), p.at[..., here].set(through)
+    if len(rest) > 1 and is_few(g):
+        return _looped(rt, g, p, [[*zip(source, here, here, strict=True)] for here, source in rest])
+    for level, (here, source) in enumerate(rest, 1):
         on = here if ring else here[here >> (level + 1) > 0]
         before = (on >> level << level) - 1
         reach, through = multiply_all(rt, [p[..., here], p[..., on]], [g[..., source], p[..., before]])
         g = g.at[..., here].set(field.add(g[..., here], reach))
         p = p.at[..., on].set(through)
     return g, p
+
+
+def _looped(rt: Runtime, g: Any, p: Any, levels: list[Any]) -> tuple[Any, Any]:
+    """The joins of `levels` as steps of one loop, with a place behind all others for those that join nothing."""
+    nothing, lead = g.shape[-1], (*g.shape[:-1], 1)
+    start = jnp.concatenate([g, rt.field.zeros(lead)], axis=-1), jnp.concatenate([p, rt.field.ones(lead)], axis=-1)
+    g, p = repeat(rt, join_at, start, tables(levels, nothing))
+    return g[..., :nothing], p[..., :nothing]
 
 
 def _around(rt: Runtime, g: Any, p: Any) -> Any:
@@ -95,6 +107,11 @@ def _around(rt: Runtime, g: Any, p: Any) -> Any:
     then c = r and nothing generates. Cost: ceil(log2 blocks) levels, 2 products a block and level, 1 in the last.
     """
     blocks, reach = g.shape[-1], 1
+    if blocks > 4 and is_few(g):
+        every = np.arange(blocks)
+        windows = [1 << level for level in range(math.ceil(math.log2(blocks)))]
+        levels = [[*zip((every - reach) % blocks, every, every, strict=True)] for reach in windows]
+        return _looped(rt, g, p, levels)[0][..., (every - 1) % blocks]
     while reach < blocks:
         below, last = (np.arange(blocks) - reach) % blocks, 2 * reach >= blocks
         if last:

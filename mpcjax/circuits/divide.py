@@ -40,7 +40,7 @@ def reciprocal(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, le
     """Y ~ 2^(scale + out_bits) / X for shares X `[rows, ...]`, and 0 for X = 0; X is 0 or at least `least`.
 
     Refused unless 2^(scale + out_bits) / least is below p/2. Guarantee: |Y - Y*| <= 2^-28 Y* + 1 (`relative_error`).
-    Cost for e = 61 and a `bound` of 60 bits: 3 openings, 35 levels (111 rounds), 773 products, 183 bits.
+    Cost for e = 61 and a `bound` of 60 bits: 3 openings, 35 levels (111 rounds), 781 products, 183 bits.
     """
     how = plan(rt.field.exponent, False)
     _require(rt.field, "reciprocal", bound, least, 2 ** (scale + out_bits) // least + 1)
@@ -61,7 +61,7 @@ def inverse_sqrt(rt: Runtime, x: Any, scale: int, bound: int, out_bits: int, *, 
     """Y ~ 2^(out_bits + scale / 2) / sqrt(X) for shares X `[rows, ...]`, and 0 for X = 0; X is 0 or at least `least`.
 
     Refused unless the result for `least` is below p/2. Guarantee: |Y - Y*| <= 2^-25 Y* + 1 (`relative_error`).
-    Cost for e = 61 and a `bound` of 60 bits: 4 openings, 42 levels (134 rounds), 837 products, 244 bits.
+    Cost for e = 61 and a `bound` of 60 bits: 4 openings, 42 levels (134 rounds), 845 products, 244 bits.
     """
     how = plan(rt.field.exponent, True)
     _require(rt.field, "inverse_sqrt", bound, least, int(2.0 ** (out_bits + scale / 2 + 1e-9) / least**0.5) + 1)

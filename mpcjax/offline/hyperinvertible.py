@@ -55,9 +55,10 @@ def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
 
 def _exchanged(rt: Runtime, keys: Any) -> Any:
     """Every party sends `keys [rows, 2t, 8]` to the first 2t others: `[rows, dealer, 8]`, zeros from the rest."""
-    slots = np.cumsum(expanding(rt.scheme.parties, keys.shape[1]), axis=1)[rt.fabric.rows]  # 1, 2, ... at who gets one
-    gets = expanding(rt.scheme.parties, keys.shape[1])[rt.fabric.rows]
-    placed = jnp.take_along_axis(keys, np.maximum(slots - 1, 0)[..., None], axis=1)
+    receivers = expanding(rt.scheme.parties, keys.shape[1])
+    slots = jnp.asarray(np.cumsum(receivers, axis=1))[rt.fabric.rows]  # 1, 2, ... at who gets one
+    gets = jnp.asarray(receivers)[rt.fabric.rows]
+    placed = jnp.take_along_axis(keys, jnp.maximum(slots - 1, 0)[..., None], axis=1)
     words = jnp.where(gets[..., None], placed, np.uint32(0))
     as_bytes = jax.lax.bitcast_convert_type(words, np.uint8)  # no field elements: nothing may reduce them
     received = rt.fabric.exchange(as_bytes.reshape(*words.shape[:2], 32), rt.fresh("keys"))

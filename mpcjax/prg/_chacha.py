@@ -55,28 +55,22 @@ def core(key: Sequence, counter, nonce: Sequence) -> list:
     return [a + b for a, b in zip(x, start, strict=True)]
 
 
-def _roll(rows, shift):
-    """rows [4, ...] -> row i takes row i + shift (mod 4)."""
-    return lax.dynamic_slice_in_dim(jnp.concatenate([rows, rows]), shift, 4)
+# Where each word goes after a round: row i is turned by i places, so that the next round's columns are the diagonals, or back.
+_TURNED = np.array([[4 * i + (j + turn * i) % 4 for i in range(4) for j in range(4)] for turn in (1, -1)], np.int32)
 
 
 def rolled_blocks(keys, counters, nonces):
     """keys [..., 8], counters [...], nonces [..., 3] (shapes broadcast) -> [16, ...] words."""
     shape = jnp.broadcast_shapes(keys.shape[:-1], counters.shape, nonces.shape[:-1])
+    parts = (CONSTANTS, keys, counters[..., None], nonces)
+    words = jnp.concatenate([jnp.broadcast_to(part, (*shape, part.shape[-1])) for part in parts], axis=-1)
+    start = jnp.moveaxis(words.astype(jnp.uint32), -1, 0)
 
-    def rows(words):
-        return jnp.moveaxis(jnp.broadcast_to(words, (*shape, 4)), -1, 0)
+    def one_round(i, state):
+        mixed = jnp.concatenate(quarter_round(*jnp.split(state, 4)))
+        return mixed.at[jnp.asarray(_TURNED)[i & 1]].get(mode="promise_in_bounds", unique_indices=True)
 
-    tail = [jnp.broadcast_to(counters[..., None], (*shape, 1)), jnp.broadcast_to(nonces, (*shape, 3))]
-    start = (rows(CONSTANTS), rows(keys[..., :4]), rows(keys[..., 4:]), rows(jnp.concatenate(tail, -1)))
-
-    def one_round(i, state):  # columns, then the rows turned so that the next round's columns are the diagonals
-        a, b, c, d = quarter_round(*state)
-        shift = jnp.where(i % 2 == 0, 1, 3)
-        return a, _roll(b, shift), _roll(c, 2), _roll(d, 4 - shift)
-
-    end = lax.fori_loop(np.int32(0), np.int32(20), one_round, start)
-    return jnp.concatenate([x + y for x, y in zip(end, start, strict=True)])
+    return lax.fori_loop(np.uint32(0), np.uint32(20), one_round, start) + start
 
 
 def lane_map(

@@ -113,20 +113,20 @@ def _chunked(keys, nonces, field, count: int, lanes: int, finish):
     """keys [n, 8] -> [n, count], chunk by chunk: every intermediate value stays in cache."""
     e, chunk = field.exponent, per_block(field) * lanes
     steps = -(-count // chunk)
-    iota = jnp.arange(lanes, dtype=jnp.uint32)
+    iota, word = jnp.arange(lanes, dtype=jnp.uint32), np.uint64
 
     def kernel(scalars, elements):
         return finish(core(scalars[:8], elements[0], scalars[8:]), e)
 
-    def one_chunk(i, out):
+    def one_chunk(i, out):  # `i` is unsigned: division is division, and no index is asked whether it is negative
         i = unhoisted(i)
-        row, step = i // steps, i % steps
-        offset = jnp.minimum(step * chunk, count - chunk)
+        row, step = i // word(steps), i % word(steps)
+        offset = jnp.minimum(step * word(chunk), word(count - chunk))
         key = keys[row]
-        counters = (step * lanes).astype(jnp.uint32) + iota
+        counters = (step * word(lanes)).astype(jnp.uint32) + iota
         *words, flags = lane_map(kernel, [*key, *nonces[0]], [counters], 9 if e < 31 else 17)
         for w, candidates in enumerate(as_field(words, e)):
-            out = lax.dynamic_update_slice(out, candidates[None], (row, offset + w * lanes))
+            out = lax.dynamic_update_slice(out, candidates[None], (row, offset + word(w * lanes)))
 
         def repaired(state):
             old = lax.dynamic_slice(state[0], (row, offset), (1, chunk)).reshape(-1, lanes)
@@ -137,7 +137,7 @@ def _chunked(keys, nonces, field, count: int, lanes: int, finish):
         return lax.while_loop(lambda state: state[1] != 0, repaired, (out, flag))[0]
 
     empty = jnp.zeros((keys.shape[0], count), field.dtype)
-    return lax.fori_loop(0, keys.shape[0] * steps, one_chunk, empty)
+    return lax.fori_loop(word(0), word(keys.shape[0] * steps), one_chunk, empty)
 
 
 def _whole_rows(keys, nonces, field, count: int, lanes: int, finish):

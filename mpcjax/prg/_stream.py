@@ -110,6 +110,10 @@ class Stream:
         """Keys that every row has in common with `count` others each, to be sent to them: of row r in rows r `count` and on."""
         return Stream(self.words(label, 8 * count).reshape(-1, 8))
 
+    def to_be_sent(self):
+        """The keys themselves, `[rows, 8]`: for those who have them in common with a row (`shared`), and nobody else."""
+        return self._keys
+
     def key(self):
         """The key of a one-row stream as a seed, `[8]` uint32, for a program of its own: takes the whole stream.
 

@@ -47,7 +47,7 @@ def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
 
     `least` is the smallest that y can be, and keeps the quotient in bounds: a smaller y counts as `least` (rounded to the
     scale of y). Error at most 2^-28 |x / y| + 2^-bits; plain arrays are not rounded.
-    Cost per quotient: a comparison, `circuits.reciprocal` (dearest: 773 products), a product, a truncation.
+    Cost per quotient: a comparison, `circuits.reciprocal` (dearest: 781 products), a product, a truncation.
     """
     if not (isinstance(x, Secret) or isinstance(y, Secret)):
         return plain(x) / jnp.maximum(plain(y), least)
@@ -74,7 +74,7 @@ def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
 def sqrt(x: Any, *, bits: int = 16) -> Any:
     """sqrt(max(x, 0)) elementwise at `bits` fractional bits: error at most 2^-25 sqrt(x) + 2^-bits.
 
-    Plain arrays are not rounded. Cost each: a comparison, `circuits.inverse_sqrt` (dearest: 837 products), a product, a
+    Plain arrays are not rounded. Cost each: a comparison, `circuits.inverse_sqrt` (dearest: 845 products), a product, a
     truncation.
     """
     if not isinstance(x, Secret):

@@ -98,7 +98,7 @@ def expanding(parties: int, degree: int) -> np.ndarray:
     return np.stack([np.isin(receivers, others[:degree]) for others in skipping])
 
 
-def share_to_others(field: Field, parties: int, dealers: np.ndarray, secret: Any, noise: Any) -> Any:
+def share_to_others(field: Field, parties: int, dealers: Any, secret: Any, noise: Any) -> Any:
     """`secret [rows, L]` of the parties `dealers [rows]`, `noise [rows, degree, L]`: shares `[rows, m, L]`.
 
     The noise is the shares of the first `degree` parties other than the dealer (`expanding`). One share is a linear
@@ -107,10 +107,13 @@ def share_to_others(field: Field, parties: int, dealers: np.ndarray, secret: Any
     degree = noise.shape[1]
     if not degree:
         return jnp.broadcast_to(secret[:, None], (secret.shape[0], parties, *secret.shape[1:]))
-    missing = np.minimum(dealers, degree) + 1  # the point among 1 .. degree + 1 that no noise belongs to
-    points = [[0, *(x for x in range(1, degree + 2) if x != gap)] for gap in missing]
-    weights = np.concatenate([linalg.lagrange(field, xs, [int(gap)]) for xs, gap in zip(points, missing, strict=True)])
-    own = kernels.combine(field, field.asarray(weights), jnp.concatenate([secret[:, None], noise], axis=1), axis=1)
+    missing = jnp.minimum(jnp.asarray(dealers), degree) + 1  # the point among 1 .. degree + 1 that no noise belongs to
+    gaps = range(1, degree + 2)
+    points = [[0, *(x for x in gaps if x != gap)] for gap in gaps]
+    weights = np.concatenate([linalg.lagrange(field, xs, [gap]) for xs, gap in zip(points, gaps, strict=True)])
+    own = kernels.combine(
+        field, field.asarray(weights)[missing - 1], jnp.concatenate([secret[:, None], noise], axis=1), axis=1
+    )
     gap = missing[:, None]
 
     def at(x: int) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.circuits import Mask
+from mpcjax.circuits import Mask, bits
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.offline import Demand, Stock, count
@@ -94,10 +95,11 @@ def centred(scheme: Shamir, values: np.ndarray) -> np.ndarray:
     return np.where(values > p // 2, values - p, values)
 
 
-def cost(scheme: Shamir, circuit: Callable[..., Any], *shapes: tuple[int, ...]) -> tuple[Demand, int]:
-    """Demand and rounds of `circuit(rt, *shares)` for inputs of the given shapes."""
+def cost(scheme: Shamir, circuit: Callable[..., Any], *shapes: tuple[int, ...], few: int = 0) -> tuple[Demand, int]:
+    """Demand and rounds of `circuit(rt, *shares)` for inputs of the given shapes; of up to `few` numbers, as loops."""
     zeros = [scheme.field.zeros((scheme.parties, *shape)) for shape in shapes]
-    demand, ledger = count(lambda rt: circuit(rt, *zeros), scheme)
+    with patch.object(bits, "FEW", few):
+        demand, ledger = count(lambda rt: circuit(rt, *zeros), scheme)
     return demand, ledger.rounds
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mpcjax import circuits
+from mpcjax.circuits import bits
 from mpcjax.fabric import Simulated, run
 from mpcjax.offline import Demand, Stock, count
 from mpcjax.protocols import verify
@@ -99,6 +100,18 @@ def test_cost_of_many_and_of_other_committees():
     many = cost(scheme_of(61, 5, 2), circuits.is_negative, (10, 10))
     assert many == (Demand(double=8600, bit=6100), 3 + 3 * 6)
     assert cost(scheme_of(61, 3, 1), circuits.is_negative, (10, 10)) == many
+
+
+@pytest.mark.parametrize(
+    "circuit",
+    [circuits.is_negative, circuits.decompose, lambda rt, x: circuits.truncate(rt, x, 20, 2**59), circuits.is_zero],
+)
+def test_few_numbers_take_the_same_rounds_and_at_most_half_as_many_products_more(circuit):
+    scheme = scheme_of(61, 5, 2)
+    (least, rounds), (few, as_loops) = (cost(scheme, circuit, (25,), few=few) for few in (0, bits.FEW))
+    assert rounds == as_loops
+    assert (least.random, least.bit) == (few.random, few.bit)
+    assert least.double <= few.double <= 1.5 * least.double
 
 
 def test_both_fabrics_give_the_same_bits():
