@@ -1,0 +1,97 @@
+"""What arrived from one peer and is not asked for yet: bounded, each frame once, old ones forgotten.
+
+The loop's thread puts, protocol threads take. The bound counts `ENTRY_BYTES` besides each payload, so that many small
+frames fill it as few large ones do. One frame is read at a time, and only after `room` said that it fits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from mpcjax.net.frame import Frame, Head
+
+ENTRY_BYTES = 1024  # what Python keeps for a frame besides its payload, generously
+Key = tuple[int, int, str]
+
+
+class Inbox:
+    """`freed()` is called from any thread whenever there may be room again."""
+
+    def __init__(self, limit: int, freed: Callable[[], None]):
+        self._limit, self._freed = limit, freed
+        self._changed = threading.Condition()
+        self._frames: dict[Key, Frame] = {}
+        self._taken: set[Key] = set()  # as many as were asked for since the last `advance`
+        self._used = 0
+        self._floor = (0, 0)
+
+    @property
+    def used(self) -> int:
+        """Bytes as the limit counts them."""
+        return self._used
+
+    def refusal(self, head: Head) -> str | None:
+        """The fault for which a frame is not taken: `stale` or `duplicate`."""
+        with self._changed:
+            return self._refusal(head.key)
+
+    def _refusal(self, key: Key) -> str | None:
+        if key[:2] < self._floor:
+            return "stale"
+        return "duplicate" if key in self._frames or key in self._taken else None
+
+    def room(self, head: Head) -> bool:
+        with self._changed:
+            return self._used + head.body + ENTRY_BYTES <= self._limit
+
+    def put(self, frame: Frame) -> str | None:
+        """Takes the frame in, or returns the fault for which it does not."""
+        with self._changed:
+            fault = self._refusal(frame.key)
+            if fault is None:
+                self._frames[frame.key] = frame
+                self._used += _cost(frame)
+                self._changed.notify_all()
+            return fault
+
+    def take(self, key: Key, deadline: float, given_up: Callable[[], bool]) -> Frame | None:
+        """The frame under this key, once; None if it is not there by the deadline (`time.monotonic()`) or given up.
+
+        Raises `ValueError` for a key that was taken before, or whose round or attempt is over.
+        """
+        with self._changed:
+            while key not in self._frames:
+                if key in self._taken or key[:2] < self._floor:
+                    raise ValueError(f"message {key} was received before or is over: now is {self._floor}")
+                left = deadline - time.monotonic()
+                if left <= 0 or given_up():
+                    return None
+                self._changed.wait(left)
+            frame = self._frames.pop(key)
+            self._taken.add(key)
+            self._used -= _cost(frame)
+        self._freed()
+        return frame
+
+    def advance(self, floor: tuple[int, int]) -> int:
+        """Forgets what is older than this (round, attempt), a later one than before; how many frames that were."""
+        with self._changed:
+            self._floor = floor
+            old = [key for key in self._frames if key[:2] < self._floor]
+            for key in old:
+                self._used -= _cost(self._frames.pop(key))
+            self._taken = {key for key in self._taken if key[:2] >= self._floor}
+            self._changed.notify_all()
+        self._freed()
+        return len(old)
+
+    def wake(self) -> None:
+        """Lets those who wait look again at whether to give up."""
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _cost(frame: Frame) -> int:
+    return frame.array.nbytes + len(frame.signature) + ENTRY_BYTES

@@ -1,0 +1,280 @@
+"""Honest peers over real TLS on loopback: everything arrives, once, also where connections and processes come and go."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mpcjax.net import Channels, FrameError, Gone, Kind, Malformed, Silent
+from mpcjax.net.arrays import DTYPES
+from mpcjax.net.frame import control
+from tests.net._consortium import LIMITS, SOON, Consortium, data, due, until
+
+
+def test_everybody_sends_to_everybody(tmp_path):
+    made = Consortium(tmp_path, peers=4)
+    with made.stack:
+        peers = made.all()
+        arrays = {dtype: np.arange(24).astype(dtype).reshape(2, 3, 4) for dtype in DTYPES}
+        for i, sender in enumerate(peers):
+            for j in range(4):
+                for dtype, array in arrays.items():
+                    if i != j:
+                        sender.send(j, data(f"{dtype} from {i}", array=array))
+        for j, receiver in enumerate(peers):
+            for i in range(4):
+                for dtype, array in arrays.items():
+                    if i != j:
+                        got = receiver.receive(i, **due(f"{dtype} from {i}", dtype=dtype, shape=array.shape))
+                        np.testing.assert_array_equal(got, array)
+        for channels in peers:
+            assert all(channels.faults(name) == {} for name in channels.connected())
+
+
+def test_large_arrays_both_ways_at_once(consortium):
+    a, b, _ = consortium.all(limits=dict(frame_bytes=1 << 23, inbox_bytes=1 << 25, queue_bytes=1 << 26))
+    array = np.random.default_rng(0).integers(0, 2**63, 1 << 20, dtype=np.uint64)
+    for i in range(3):
+        a.send("b", data(f"{i}", array=array))
+        b.send("a", data(f"{i}", array=array + 1))
+    for i in range(3):
+        np.testing.assert_array_equal(b.receive("a", **due(f"{i}", shape=array.shape)), array)
+        np.testing.assert_array_equal(a.receive("b", **due(f"{i}", shape=array.shape)), array + 1)
+
+
+def test_empty_and_scalar_arrays(consortium):
+    a, b, _ = consortium.all()
+    a.send("b", data("empty", array=np.zeros((0, 3), np.uint64)))
+    a.send("b", data("scalar", array=np.uint64(5).reshape(())))
+    assert b.receive("a", **due("empty", shape=(0, 3))).shape == (0, 3)
+    assert b.receive("a", **due("scalar", shape=())) == 5
+
+
+def test_order_of_asking_is_free(consortium):
+    a, b, _ = consortium.all()
+    for label in "xyz":
+        a.send("b", data(label, array=np.full(1, ord(label), np.uint64)))
+    for label in "zxy":
+        assert b.receive("a", **due(label, shape=(1,))) == ord(label)
+
+
+def test_signed_frames(consortium):
+    a, b, c = consortium.all()
+    a.send("b", data(kind=Kind.SIGNED))
+    array, signature = b.receive_signed("a", **due())
+    shown = data(kind=Kind.SIGNED)
+    shown = type(shown)(Kind.SIGNED, array, 1, 0, "x", signature)
+    assert c.verify("a", "b", shown) and not c.verify("a", "c", shown) and not c.verify("b", "b", shown)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (dict(dtype="<u4"), r"is DATA uint64 \[2, 3\], due: DATA uint32 \[2, 3\]"),
+        (dict(dtype="<i8"), "due: DATA int64"),
+        (dict(shape=(6,)), r"due: DATA uint64 \[6\]"),
+        (dict(shape=(3, 2)), r"due: DATA uint64 \[3, 2\]"),
+    ],
+)
+def test_another_dtype_or_shape(consortium, wanted, said):
+    a, b, _ = consortium.all()
+    a.send("b", data())
+    with pytest.raises(Malformed, match=said) as caught:
+        b.receive("a", **due(**wanted))
+    assert caught.value.peer == "a" and b.faults("a") == {"malformed": 1}
+
+
+def test_signed_where_plain_is_due_and_plain_where_signed_is(consortium):
+    a, b, _ = consortium.all()
+    a.send("b", data("x", kind=Kind.SIGNED))
+    a.send("b", data("y"))
+    with pytest.raises(Malformed, match="is SIGNED uint64"):
+        b.receive("a", **due("x"))
+    with pytest.raises(Malformed, match="due: SIGNED"):
+        b.receive_signed("a", **due("y"))
+
+
+def test_a_silent_peer_is_named(consortium):
+    _, b, _ = consortium.all()
+    with pytest.raises(Silent, match="peer 'a', message 'x'") as caught:
+        b.receive("a", **due(seconds=0.05))
+    assert caught.value.peer == "a"
+
+
+def test_a_peer_that_never_came_is_named(consortium):
+    b = consortium.channels(1)
+    with pytest.raises(Gone, match="peer 'c', message 'x': not connected") as caught:
+        b.receive("c", **due(seconds=0.05))
+    assert caught.value.peer == "c" and b.connected() == []
+
+
+def test_a_peer_that_left_is_not_waited_for(consortium):
+    a, b, _ = consortium.all()
+    a.close()
+    start = time.monotonic()
+    with pytest.raises(Gone, match="peer 'a', message 'x': it has left"):
+        b.receive("a", **due(seconds=SOON))
+    assert time.monotonic() - start < SOON / 2
+
+
+def test_the_default_deadline_is_a_step(consortium):
+    _, b, _ = consortium.all(limits=dict(step_seconds=0.05))
+    with pytest.raises(Silent):
+        b.receive("a", **due() | dict(deadline=None))
+
+
+def test_what_was_sent_before_leaving_arrives(consortium):
+    a, b, _ = consortium.all()
+    array = np.zeros(1 << 17, np.uint64)
+    for i in range(3):
+        a.send("b", data(f"{i}", array=array))
+    a.close(linger=SOON)
+    for i in range(3):
+        b.receive("a", **due(f"{i}", shape=array.shape))
+
+
+def test_what_is_sent_before_the_other_comes_arrives(consortium):
+    b = consortium.channels(1)
+    b.send("a", data())
+    b.send("c", data())
+    a, c = consortium.channels(0), consortium.channels(2)
+    a.receive("b", **due())
+    c.receive("b", **due())
+
+
+def test_connections_that_break_lose_nothing_and_repeat_nothing(consortium):
+    a, b, _ = consortium.all(limits=dict(queue_bytes=1 << 25))
+    received = []
+
+    def receive():
+        for i in range(300):
+            received.append(int(b.receive("a", **due(f"{i}", shape=(5000,)))[0]))
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    for i in range(300):
+        a.send("b", data(f"{i}", array=np.full(5000, i, np.uint64)))
+        if i % 60 == 30:
+            (a, b)[i // 60 % 2]._link("b" if i // 60 % 2 == 0 else "a")[1].drop()
+            time.sleep(0.01)
+    thread.join()
+    assert received == list(range(300))
+    assert b.faults("a") == {} and a.faults("b") == {}
+    until(lambda: a._link("b")[1].outbox.empty)
+
+
+def test_a_peer_that_restarts_is_connected_again(consortium):
+    a, b, c = consortium.all()
+    b.close()
+    a.send("b", data("while away"))
+    c.send("b", data("while away"))
+    again = consortium.channels(1)
+    assert again.wait_connected() == ["a", "c"]
+    for name in ("a", "c"):
+        again.receive(name, **due("while away"))
+    again.send("a", data("back"))
+    a.receive("b", **due("back"))
+    assert a.faults("b") == again.faults("a") == {}
+
+
+def test_restarts_repeat_nothing_to_those_who_stayed(consortium):
+    a, b, _ = consortium.all()
+    b.send("a", data("one"))
+    a.receive("b", **due("one"))
+    b.close()
+    again = consortium.channels(1)
+    again.send("a", data("two"))
+    assert "b" in a.wait_connected()
+    a.receive("b", **due("two"))
+    assert a.faults("b") == {}
+
+
+def test_rounds_that_are_over(consortium):
+    a, b, _ = consortium.all()
+    a.send("b", data("early", round=1))
+    until(lambda: b._link("a")[1].inbox.used)
+    b.advance(2, 1)
+    assert b.faults("a") == {"stale": 1} and b._link("a")[1].inbox.used == 0
+    for i, (round, attempt) in enumerate(((1, 5), (2, 0), (2, 1))):
+        a.send("b", data(f"late {i}", round=round, attempt=attempt))
+    b.receive("a", **due("late 2", round=2, attempt=1))
+    assert b.faults("a") == {"stale": 3}
+    for again in (dict(label="late 0", attempt=5), dict(label="late 2", round=2, attempt=1)):
+        with pytest.raises(ValueError, match="received before or is over"):
+            b.receive("a", **due(**again))
+    b.advance(1, 0)  # never back
+    a.send("b", data("later", round=1))
+    a.send("b", data("now", round=3))
+    b.receive("a", **due("now", round=3))
+    assert b.faults("a") == {"stale": 4}
+
+
+def test_queues_for_those_away_forget_old_rounds(consortium):
+    b = consortium.channels(1)
+    outbox = b._link("a")[1].outbox
+    for round in range(1, 50):
+        b.advance(round, 0)
+        b.advance(round, 0)  # the same again is no further step
+        b.send("a", data(round=round))
+        assert outbox.used <= 2 * 1100
+    a = consortium.channels(0)
+    a.receive("b", **due(round=49))
+    a.receive("b", **due(round=48))
+
+
+def test_traffic_is_the_same_on_both_sides(consortium):
+    a, b, _ = consortium.all()
+    before = a.traffic("b")[0]
+    a.send("b", data(array=np.zeros(1000, np.uint64)))
+    b.receive("a", **due(shape=(1000,)))
+    until(lambda: a.traffic("b") == b.traffic("a")[::-1])
+    assert a.traffic("b")[0] - before == 8000 + 32 + 8 + 1
+
+
+def test_wrong_calls(consortium):
+    a, _, _ = consortium.all()
+    for peer in ("a", 0, "z", 3, -1):
+        with pytest.raises(ValueError, match="legal: another one of a, b, c"):
+            a.send(peer, data())
+    with pytest.raises(FrameError, match="legal: DATA, SIGNED"):
+        a.send("b", control(Kind.BYE))
+    with pytest.raises(FrameError, match=r"raise limits\.frame_bytes"):
+        a.send("b", data(array=np.zeros(LIMITS["frame_bytes"] + 1, np.uint8)))
+    with pytest.raises(FrameError, match="dtype is 'float64'"):
+        a.send("b", data(array=np.zeros(3)))
+    with pytest.raises(RuntimeError, match="started before"):
+        a.start()
+
+
+def test_an_address_in_use(consortium):
+    config = consortium.config(0)  # its listener is open in the fixture
+    channels = Channels(config, config.identity())
+    with pytest.raises(OSError, match="in use"):
+        channels.start()
+    channels.close()
+
+
+def test_channels_that_never_started_can_be_closed(consortium):
+    config = consortium.config(0)
+    Channels(config, config.identity(), listener=socket.create_server(("127.0.0.1", 0))).close()
+
+
+def test_threads_may_wait_at_once(consortium):
+    a, b, c = consortium.all()
+    got = {}
+
+    def receive(name):
+        got[name] = b.receive(name, **due())
+
+    threads = [threading.Thread(target=receive, args=(name,)) for name in "ac"]
+    for thread in threads:
+        thread.start()
+    c.send("b", data())
+    a.send("b", data())
+    for thread in threads:
+        thread.join()
+    assert set(got) == {"a", "c"}
