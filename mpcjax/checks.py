@@ -22,6 +22,7 @@ CATALOGUE = {
     "mask": "there are enough masks other than the pattern of p, so that an opened masked value is uniform",
     "product": "all multiplications of a phase are right (folded to one product of masked values)",
     "bit square": "the square that makes a random bit is not zero",
+    "commitment": "what a peer shows for the seed of all committees is what it had committed to",
     "certificate": "the linear identities of a peer's certificate hold (a failing peer is left out)",
 }
 

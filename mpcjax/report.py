@@ -187,7 +187,7 @@ class Report:
             if not finite[peer]:
                 reasons[int(peer)] = "its update is not finite"
             elif not well_dealt[peer]:
-                reasons[int(peer)] = "its shares do not lie on polynomials of degree at most t"
+                reasons[int(peer)] = "it did not deal, or its shares do not lie on polynomials of degree at most t"
             else:
                 reasons[int(peer)] = "its message fails the rule's certificate"
         return reasons

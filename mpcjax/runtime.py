@@ -159,6 +159,7 @@ class Runtime:
         if _compat.is_concrete(ok) and not bool(ok):
             named = [] if parties is None else np.flatnonzero(np.asarray(parties)).tolist()
             raise Abort(name, phase=self.fabric.ledger.phase, round=self.fabric.ledger.rounds, parties=named)
+        self.fabric.require(name, ok, parties)
         self.verdicts.append((name, ok))
 
     def accuse(self, bad: Any) -> None:

@@ -19,9 +19,9 @@ from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
 from mpcjax.offline import Counter, Demand, Stock, prepare
 from mpcjax.phases import ALL, GROUPED, LAST, PHASES, State, starting
-from mpcjax.prg import Stream
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
+from mpcjax.seeds import of_parties
 from mpcjax.setup import Setup
 from mpcjax.spreading import over_devices
 from mpcjax.work import Load, Work, counted, nbytes
@@ -72,7 +72,7 @@ def run_round(setup: Setup, fabric: Fabric, seed: Any, updates: Any, public: Pub
 
 
 def _runtime(name: str, setup: Setup, fabric: Fabric, seed: Any, material: Any, standing: Standing) -> Runtime:
-    stream = Stream.from_seed(seed).per_row("party", fabric.rows).child(name)
+    stream = of_parties(seed, fabric.rows).child(name)
     rt = Runtime(setup.scheme, fabric, stream, material, setup.spread)
     rt.verdicts.append(("before", standing.ok))
     rt.accused = standing.accused

@@ -20,6 +20,7 @@ import numpy as np
 
 from mpcjax import committee as committees
 from mpcjax import devices, prg
+from mpcjax._compat import quick_options
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
@@ -208,8 +209,14 @@ def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State, scrat
 
 
 @lru_cache(maxsize=64)
-def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any, mesh: Any = None) -> dict[str, Any]:
-    """The jitted phases `names` of a setup, and the program for their material; shapes are static: each compiles once."""
+def compiled(
+    setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any, mesh: Any = None, here: bool = True
+) -> dict[str, Any]:
+    """The jitted phases `names` of a setup, and the program for their material; shapes are static: each compiles once.
+
+    `here`: for this machine, with what is known to shorten its compilation, and not to be lowered for another.
+    """
+    options = quick_options(None if mesh is None else mesh.devices.flat[0].platform) if here else {}
     around = over_devices(setup.spread, mesh, shared=2)
     parties, field = setup.scheme.parties, setup.scheme.field
     plan(setup, names)  # refuses here, not in the midst of a round, what cannot be traced
@@ -222,10 +229,12 @@ def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any, mesh: A
             state = state if scratch is None else {**state, "scratch": scratch}
             return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
 
-        return Forwarding(run, donated=SCRATCH, around=around)
+        return Forwarding(run, donated=SCRATCH, around=around, options=options)
 
     return {
-        OFFLINE: Forwarding(lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names), around=around),
+        OFFLINE: Forwarding(
+            lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names), around=around, options=options
+        ),
         **{name: phase(name) for name in names},
     }
 
@@ -233,11 +242,15 @@ def compiled(setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any, mesh: A
 class Forwarding:
     """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases.
 
-    `around` (`over_devices`) goes between the two: what it decorates returns the other arrays only.
+    `around` (`over_devices`) goes between the two: what it decorates returns the other arrays only. `options`: the compiler's.
     """
 
     def __init__(
-        self, function: Callable[..., Any], donated: tuple[int, ...] = (), around: Callable[..., Any] = lambda f: f
+        self,
+        function: Callable[..., Any],
+        donated: tuple[int, ...] = (),
+        around: Callable[..., Any] = lambda f: f,
+        options: dict[str, bool] | None = None,
     ):
         self._known: dict[str, Any] = {}
         known = self._known
@@ -248,7 +261,7 @@ class Forwarding:
             known["places"] = [places.get(id(leaf)) for leaf in leaves]
             return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
 
-        self._compute = jax.jit(around(compute), donate_argnums=donated)
+        self._compute = jax.jit(around(compute), donate_argnums=donated, compiler_options=options)
         self._compilation: Future[Any] | None = None
         self.begun = False
 

@@ -35,7 +35,7 @@ import jax  # noqa: E402 - it reads the settings above when it is imported
 from mpcjax import _compat  # noqa: E402
 
 MAPPINGS = 40_000
-USER_FOLDERS = ("api", "attacks", "train", "experiments", "benchmarks")
+USER_FOLDERS = ("api", "attacks", "train", "experiments", "benchmarks", "net")
 
 # The first example of a property test compiles its program: time limits on single examples mean nothing here.
 settings.register_profile(

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fabric.ledger import Ledger
 
 DIGEST = 32  # bytes of the SHA-256 digest by which broadcasts are echo-checked
+KEY = 32  # bytes of a key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,24 +80,54 @@ class Fabric(abc.ABC):
         self.ledger.add(label, "broadcast", 2, (self._row_bytes(x) + DIGEST) * (self.parties - 1))
         return self._received(self._broadcast(self._tampered("broadcast", label, x), label))
 
-    def from_peers(self, x: Any, label: str, known: int = 0) -> Any:
+    def keys_to_members(self, keys: Callable[[], Any], known: int, label: str) -> Any:
+        """Every peer held here sends a key of its `keys()`, `[known, 8]` uint32 each, to each of the first `known` members.
+
+        They go along with its first message. Where parties are apart, what this one received: `[n, 8]`, zeros elsewhere.
+        """
+        self.ledger.add(label, "peers", 0, 0.0, float(known * KEY))
+        return None
+
+    def from_peers(self, x: Any, label: str, known: int = 0, expand: Callable[[], Any] | None = None) -> Any:
         """What every peer deals to every member, `[member, peer, ...]`, reduced to the rows held here. One round.
 
-        To the first `known` members nothing is sent: they expand it from keys that the peer has sent them before.
+        To the first `known` members nothing is sent: they expand it (`expand()`, `[rows, peer, ...]`, where parties are
+        apart) from keys that the peer has sent them before.
         Messages of a dealing are signed by the dealer, so that a member can later show what it was sent (`evidence`).
         """
         self._require(x.ndim >= 2 and x.shape[0] == self.parties, label, x.shape)
         uploaded = x.size * x.dtype.itemsize / x.shape[1] * (self.parties - known) / self.parties
         self.ledger.add(label, "peers", 1, 0.0, uploaded)
         x = x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, "peers", self.rows), x)
-        return self._received(x[self.rows] if len(self.rows) < self.parties else x)
+        return self._received(self._from_peers(x, label, known, expand))
 
-    def evidence(self, x: Any, label: str) -> Any:
-        """`broadcast` of something that is *assumed* to follow from messages the dealer has signed.
+    def roll_call(self, said: Any, label: str) -> tuple[Any, Any]:
+        """Who dealt, and what every peer says of itself: `said [peer, K]` bool of the peers held here.
 
-        The signatures are not implemented: a fabric stands for them here, so nothing tampers with what is shown. Between
-        real parties, without them, a member could have an honest dealer left out. Used in disputes only and therefore
-        not in the ledger: an honest run never sends it.
+        Gives `present [n]`, true where no member missed a message of the peer, and `said [n, K]` of all, as most members
+        heard it: the same at every party. The peers' words go along with what they dealt before; the members' vote is a
+        broadcast, 2 rounds.
+        """
+        self.ledger.add(label, "peers", 0, 0.0, float(said.shape[1]))
+        self.ledger.add(
+            label, "broadcast", 2, float(self.peers_of(said) * (said.shape[1] + 1) + DIGEST) * (self.parties - 1)
+        )
+        return self._roll_call(said, label)
+
+    def told(self, x: Any) -> Any:
+        """`x`, public among the members: peers that are not on the committee wait for it, and are told."""
+        return x
+
+    def require(self, name: str, ok: Any, parties: Any = None) -> None:  # noqa: B027 - only one has something to do
+        """The protocol goes on only if `ok`: where messages are sent while a program runs, it stops there."""
+
+    def evidence(self, x: Any, label: str, disputed: Any) -> Any:
+        """`broadcast` of something about every peer that is *assumed* to follow from messages the dealer has signed.
+
+        `x [rows, peer, ...]`; what is shown of peers that are not `disputed [peer]` means nothing. The signatures are
+        assumed where all parties are in one process, so nothing tampers with what is shown there. Between real parties a
+        fabric shows nothing that is consistent, so that a disputed dealer is left out: a member could thus have an honest
+        one left out. Used in disputes only and therefore not in the ledger: an honest run never sends it.
         """
         return self._received(self._broadcast(x, label))
 
@@ -135,3 +167,14 @@ class Fabric(abc.ABC):
 
     @abc.abstractmethod
     def _broadcast(self, x: Any, label: str) -> Any: ...
+
+    def _from_peers(self, x: Any, label: str, known: int, expand: Callable[[], Any] | None) -> Any:
+        """Here every process holds all peers: nothing is sent."""
+        return x[self.rows] if len(self.rows) < self.parties else x
+
+    def _roll_call(self, said: Any, label: str) -> tuple[Any, Any]:
+        return jnp.ones((said.shape[0],), bool), said
+
+    def peers_of(self, said: Any) -> int:
+        """How many peers there are, where `said [peer, ...]` is of those held here."""
+        return said.shape[0]

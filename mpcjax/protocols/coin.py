@@ -18,12 +18,13 @@ from mpcjax.runtime import Runtime
 
 def coin(rt: Runtime) -> Stream:
     """A public stream, from verified random sharings. Cost: 2 rounds, ceil(256 / e) openings."""
-    return stream_from_elements(rt.field, open_now(rt, rt.take("random", (key_elements(rt.field),)), "coin"))
+    opened = open_now(rt, rt.take("random", (key_elements(rt.field),)), "coin")
+    return stream_from_elements(rt.field, rt.fabric.told(opened))
 
 
 def challenge(rt: Runtime, count: int) -> Any:
     """`count` public uniform field elements `[count]`, from verified random sharings. Cost: 2 rounds, `count` openings."""
-    return open_now(rt, rt.take("random", (count,)), "challenge")
+    return rt.fabric.told(open_now(rt, rt.take("random", (count,)), "challenge"))
 
 
 def first_coin(rt: Runtime) -> Stream:

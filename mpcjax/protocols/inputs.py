@@ -14,26 +14,37 @@ Guarantee (t < m/2): what is accepted lies on polynomials of degree t at the hon
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax import _compat
 from mpcjax.checks import verdict
-from mpcjax.fields import kernels
-from mpcjax.prg import Stream
+from mpcjax.fields import Field, kernels
+from mpcjax.prg import Stream, field_elements
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import deal_rows
-
-KEY_BYTES = 32  # of a key of the PRG
 
 
 @dataclasses.dataclass(frozen=True)
 class Dealers:
-    """The peers' randomness: of each alone (`own`, a row a peer), and in common with each of the first t members."""
+    """The peers' randomness: of each alone (`own`, a row a peer), and in common with each of the first t members.
+
+    `received`: the member's end of that, a row a peer, where parties are apart.
+    """
 
     own: Stream
     members: Stream
+    received: Stream | None = None
+
+    def expanded(self, field: Field, label: str, length: int) -> Callable[[], Any] | None:
+        """What a member that has the peers' keys makes of them under `label`, `[1, n, length]`; None if it needs none."""
+        if self.received is None:
+            return None
+        keys, nonces = self.received.claim(label)
+        return lambda: field_elements(keys, nonces, field, (length,))[None]
 
 
 def dealers(rt: Runtime, peers: Stream) -> Dealers:
@@ -42,8 +53,9 @@ def dealers(rt: Runtime, peers: Stream) -> Dealers:
     The keys go along with the first message.
     """
     known = rt.scheme.threshold
-    rt.fabric.ledger.add("member keys", "peers", 0, 0.0, KEY_BYTES * known)
-    return Dealers(peers, peers.shared("members", known))
+    members = peers.shared("members", known)
+    received = rt.fabric.keys_to_members(lambda: members.to_be_sent(), known, "member keys")
+    return Dealers(peers, members, None if received is None else Stream(received))
 
 
 def deal(rt: Runtime, values: Any, peers: Dealers, label: str, scratch: Any = None) -> Any:
@@ -53,14 +65,15 @@ def deal(rt: Runtime, values: Any, peers: Dealers, label: str, scratch: Any = No
     """
     scheme = rt.scheme
     shares = deal_rows(rt.field, scheme.parties, scheme.threshold, values, *peers.members.claim(label), scratch=scratch)
-    return rt.fabric.from_peers(shares, label, known=scheme.threshold)
+    known = peers.expanded(rt.field, label, values.shape[1])
+    return rt.fabric.from_peers(shares, label, scheme.threshold, known)
 
 
-def deal_with(rt: Runtime, values: Any, noise: Any, label: str) -> Any:
-    """The same for a few field elements `[n, L]`, with `noise [n t, L]` expanded by the members before."""
+def deal_with(rt: Runtime, values: Any, noise: Any, label: str, known: Callable[[], Any] | None = None) -> Any:
+    """The same for a few field elements `[n, L]`, with `noise [n t, L]`, which the members that are `known` expand too."""
     noise = noise.reshape(values.shape[0], rt.scheme.threshold, values.shape[1])
     shares = rt.scheme.share(values, jnp.moveaxis(noise, 1, 0))
-    return rt.fabric.from_peers(shares, label, known=rt.scheme.threshold)
+    return rt.fabric.from_peers(shares, label, rt.scheme.threshold, known)
 
 
 def deal_masks(rt: Runtime, peers: Dealers) -> Any:
@@ -69,14 +82,21 @@ def deal_masks(rt: Runtime, peers: Dealers) -> Any:
     return deal(rt, peers.own.uniform("mask", rt.field, (repeats,)), peers, "mask")
 
 
-def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -> Any:
-    """Which peers dealt sharings of degree t in all `blocks` (`[rows, n, L]` each): `[n] bool`, public. 2 rounds."""
+def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any, present: Any = np.True_) -> Any:
+    """Which of the peers that are `present [n]` dealt sharings of degree t in all `blocks` (`[rows, n, L]` each).
+
+    `[n] bool`, public. 2 rounds.
+    """
     combined = _combined(rt, public, blocks, masks)
     said = rt.fabric.broadcast(combined, rt.fresh("dealing check"))
-    fine = _consistent(rt, said)
+    return _settled(rt, combined, said, _consistent(rt, said) | ~present) & present
+
+
+def _settled(rt: Runtime, combined: Any, said: Any, fine: Any) -> Any:
+    """Who dealt well, after the disputes about peers that are not `fine [n]`."""
     if _compat.is_concrete(fine) and bool(jnp.all(fine)):
         return fine  # no dispute: where values are known, nothing more is shown
-    shown = rt.fabric.evidence(combined, "dispute")
+    shown = rt.fabric.evidence(combined, "dispute", ~fine)
     dealt_well = verdict("dealing", _consistent(rt, shown))
     framed = ~fine & dealt_well  # the dealer is right: whoever said something else lied
     liars = jnp.any((said != shown) & framed[None, :, None], axis=(1, 2))

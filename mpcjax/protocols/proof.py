@@ -19,6 +19,7 @@ Revealed: nothing; all coefficients stay shared.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -124,17 +125,23 @@ def prove(rt: Runtime, peers: Dealers, statements: list[Statement]) -> list[Proo
     field, own = rt.field, [_Own.of(rt, statement) for statement in statements]
     width = sum(3 * count - 3 for one in own for count in one.sizes)
     noise: Any = peers.members.uniform("proof", field, (width,)) if width else None
+    known, start = peers.expanded(field, "proof", width) if width else None, 0
     for level in range(max((len(one.sizes) for one in own), default=0)):
         active = [one for one in own if level < len(one.sizes)]
         terms = jnp.concatenate([one.terms(field) for one in active], axis=-1)
-        here, noise = noise[..., : terms.shape[-1]], noise[..., terms.shape[-1] :]
-        sent = deal_with(rt, terms, here, f"proof {level}")
+        here = slice(start, start + terms.shape[-1])
+        sent = deal_with(rt, terms, noise[..., here], f"proof {level}", _part(known, here))
+        start = here.stop
         v = challenge(rt, 1)[0]
         for one in active:
             width = 3 * one.sizes[level] - 3
             one.fold(field, v, sent[..., :width])
             sent = sent[..., width:]
     return [one.proof() if one.sizes or one.spread.axis else None for one in own]
+
+
+def _part(expand: Callable[[], Any] | None, here: slice) -> Callable[[], Any] | None:
+    return None if expand is None else lambda: expand()[..., here]
 
 
 def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[Any, list[Any]]:

@@ -90,10 +90,10 @@ class Watched(Simulated):
     def _broadcast(self, x: Any, label: str) -> Any:
         return self.everybody(super()._broadcast(x, label))
 
-    def from_peers(self, x: Any, label: str, known: int = 0) -> Any:
+    def from_peers(self, x: Any, label: str, known: int = 0, expand: Any = None) -> Any:
         return self.each(super().from_peers(x, label, known))
 
-    def evidence(self, x: Any, label: str) -> Any:
+    def evidence(self, x: Any, label: str, disputed: Any) -> Any:
         """Never sent in an honest run."""
         return x
 

@@ -155,9 +155,9 @@ def test_no_two_coefficients_have_the_same_noise(monkeypatch: pytest.MonkeyPatch
     seen: list[np.ndarray] = []
     honest = PROOF.deal_with
 
-    def listening(rt: Runtime, values: Any, noise: Any, label: str) -> Any:
+    def listening(rt: Runtime, values: Any, noise: Any, label: str, known: Any) -> Any:
         jax.debug.callback(lambda noise: seen.append(np.asarray(noise).reshape(-1)), noise)
-        return honest(rt, values, noise, label)
+        return honest(rt, values, noise, label, known)
 
     monkeypatch.setattr(PROOF, "deal_with", listening)
     inputs = values(F61, (PEERS, 97), (PEERS, 40))

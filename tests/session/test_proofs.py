@@ -80,4 +80,4 @@ def test_every_challenge_comes_after_what_it_is_about(rule: str) -> None:
     }
     proven = [x for k in range(sum(label.startswith("proof") for label in labels)) for x in (f"proof {k}", "challenge")]
     assert len(proven) >= 4
-    assert labels == ["member keys", *answers[rule], *proven, "mask", "coin", "dealing check"]
+    assert labels == ["member keys", *answers[rule], *proven, "mask", "roll call", "roll call", "coin", "dealing check"]

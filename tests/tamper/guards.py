@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tests.tamper import certify, grid
-from tests.tamper.attack import ALL, only
+from tests.tamper.attack import ALL, only, switched_off, switches
 from tests.tamper.case import Case, messages
 from tests.tamper.programs import case
 
@@ -71,6 +71,13 @@ def _disagreement(off: Any) -> bool:
     return honest_disagree(off)
 
 
+def _a_mind_is_changed(off: Any) -> bool:
+    from tests.peers.test_election import biased
+
+    with switched_off(switches(off)):
+        return all(isinstance(seed, bytes) for seed in biased())
+
+
 _TINY = "test_tiny.py::test_every_error_at_every_message"
 
 # The positions of dealings: 15 masks for the smallest field, then what is handed out; party 1 of 3 expands its share from a
@@ -97,5 +104,6 @@ GUARDS: dict[str, Guard] = {
     "mask": Guard(_unlucky("unlucky_masks"), ("test_mutation.py::test_unlucky_material_is_rejected",)),
     "product": Guard(_additive("multiply", label="multiply#1/from king"), (_TINY,)),
     "bit square": Guard(_unlucky("unlucky_bits"), ("test_mutation.py::test_unlucky_material_is_rejected",)),
+    "commitment": Guard(_a_mind_is_changed, ("../peers/test_election.py::test_a_peer_cannot_change_its_mind",)),
     "certificate": Guard(_two_is_a_sign, ("test_certificates.py::test_what_is_no_sign_is_rejected",)),
 }
