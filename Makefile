@@ -33,7 +33,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-floor lint format notebook bench bench-long bench-compare bench-accelerator bench-peers \
+.PHONY: help demo demo-network test test-long test-floor lint format notebook bench bench-long bench-compare bench-accelerator bench-peers \
 	peers-spu peers-crypten tpu-check clean
 
 help:
@@ -41,6 +41,9 @@ help:
 
 demo: $(VENV)/.installed-train$(ACCELERATOR:%=-%) ## train 25 peers, 5 of them malicious, under MPC; at most five minutes
 	$(PY) -m experiments.demo $(DEMO_ARGS)
+
+demo-network: $(VENV)/.installed-train-peer ## seven processes train together over TLS, one is killed, one cheats; some minutes
+	$(PY) -m experiments.network main $(DEMO_ARGS)
 
 test: $(VENV)/.installed-test ## the fast tests
 	$(PY) $(PYTEST) $(PYTEST_ARGS)

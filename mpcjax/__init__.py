@@ -5,6 +5,7 @@ from mpcjax.api import aggregate, estimate, simulate
 from mpcjax.committee import committee_size
 from mpcjax.errors import Abort
 from mpcjax.jaxprs import secure
+from mpcjax.peers import connect
 from mpcjax.report import Report
 from mpcjax.rules import Rule
 from mpcjax.secret import Secret
@@ -17,6 +18,7 @@ __all__ = [
     "aggregate",
     "attacks",
     "committee_size",
+    "connect",
     "costs",
     "estimate",
     "rules",

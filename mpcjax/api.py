@@ -136,7 +136,7 @@ def aggregate(
     rule = resolve(rule)
     matrix, unravel = stack_rows(updates)
     setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
-    public = _public(rule, updates, matrix, weights, center, reference)
+    public = public_of(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
     if key is None and committee.mesh is not None and jax.process_count() > 1:
         raise ValueError("a mesh of several processes needs key=, the same 256 bits in all of them")
@@ -174,7 +174,7 @@ def estimate(
         rates: of a machine, from `mpcjax.costs.calibrate()`; without them no time to compute is predicted.
     """
     length = int(params) if isinstance(params, (int, np.integer)) else size_of(params)
-    cost = _cost(setup_of(resolve(rule), committee, peers, length, fraction_bits), counting=True)
+    cost = cost_of(setup_of(resolve(rule), committee, peers, length, fraction_bits), counting=True)
     return dataclasses.replace(cost, rates=rates)
 
 
@@ -204,7 +204,7 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
     return setup
 
 
-def _public(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:
+def public_of(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:
     for name, given in {"weights": weights, "center": center, "reference": reference}.items():
         if given is None and name in rule.needs:
             raise ValueError(f"rule {rule.name!r} needs {name}=: known to all peers, shaped like one update")
@@ -276,7 +276,7 @@ def _round(round: Any) -> Any:
     return round
 
 
-def _cost(setup: Setup, counting: bool = False) -> Cost:
+def cost_of(setup: Setup, counting: bool = False) -> Cost:
     planned = plan(setup, counting=counting)
     scheme = setup.scheme
     return Cost(
@@ -294,7 +294,7 @@ def _report(setup: Setup, outcome: simulator.Outcome) -> Report:
         well_dealt=state["well"],
         certified=state["certified"],
         accused=outcome.standing.accused,
-        cost=_cost(setup),
+        cost=cost_of(setup),
         happened=Happened(outcome.members, outcome.failed, outcome.seconds),
         order=state.get("order"),
     )

@@ -5,6 +5,7 @@ machine: it simulates the peers' side of a training run, and calls ``mpcjax.aggr
 """
 
 from mpcjax.train.aggregators import Aggregator as Aggregator
+from mpcjax.train.aggregators import networked as networked
 from mpcjax.train.aggregators import plain as plain
 from mpcjax.train.aggregators import secure as secure
 from mpcjax.train.batches import Batches as Batches

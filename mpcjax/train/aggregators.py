@@ -11,6 +11,7 @@ The loop knows only the interface ``aggregator(updates, round, **public) -> (val
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ import jax.numpy as jnp
 import mpcjax
 from mpcjax._trees import stack_rows, vector_like
 from mpcjax.rules import Public, resolve
+
+LOG = logging.getLogger("mpcjax.peers")
 
 
 class Aggregator(Protocol):
@@ -76,6 +79,29 @@ def secure(rule: mpcjax.Rule | str, committee: Any, *, key: Any = None, **option
 
     def aggregator(updates: Any, round: int, **public: Any) -> tuple[Any, mpcjax.Report]:
         result = mpcjax.aggregate(updates, resolved, committee=committee, key=key, round=round, **public, **options)
+        return result.value, result.report
+
+    return aggregator
+
+
+def networked(peer: Any, rule: mpcjax.Rule | str, **options: Any) -> Aggregator:
+    """The rule under MPC with peers in other processes: ``updates`` are this peer's own, ``[1, d]``.
+
+    A round without an outcome gives NaN, which ``train`` does not apply.
+
+    Args:
+      peer: from ``mpcjax.connect``.
+      rule, options: as for ``secure``; the same for all peers.
+    """
+    resolved = resolve(rule)
+
+    def aggregator(updates: Any, round: int, **public: Any) -> tuple[Any, mpcjax.Report | None]:
+        own = jax.tree.map(lambda leaf: leaf[0], updates)
+        try:
+            result = peer.aggregate(own, resolved, round=round, **public, **options)
+        except mpcjax.Abort as abort:  # of all honest peers together
+            LOG.warning("round=%d has no outcome: %s", round, abort)
+            return jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), own), None
         return result.value, result.report
 
     return aggregator

@@ -129,9 +129,12 @@ def demo_settings(rule: str, **changes: Any) -> Settings:
     return Settings(rule, **({"model": "small", **DEMO[names(rule)[-1]]} | changes))
 
 
-def make_run(settings: Settings, data: Dataset, aggregator: Aggregator | None = None, **options: Any) -> Run:
+def make_run(
+    settings: Settings, data: Dataset, aggregator: Aggregator | None = None, *, own: int | None = None, **options: Any
+) -> Run:
     """Everything ready for ``train``. ``aggregator``: None takes the rule's plain form; ``options``: fields of ``Run``.
 
+    ``own``: the part of this peer alone, whose aggregator asks the others (``networked``); it is not malicious.
     A checkpoint records the settings and the data's name, not the aggregator: plain or under MPC, the run is the same.
     """
     task = make_task(settings.model, data.train_images.shape[1:], seed=settings.seed)
@@ -139,6 +142,8 @@ def make_run(settings: Settings, data: Dataset, aggregator: Aggregator | None = 
         parts = partition.iid(data.train_labels, settings.peers, seed=settings.seed)
     else:
         parts = partition.dirichlet(data.train_labels, settings.peers, alpha=settings.alpha, seed=settings.seed)
+    if own is not None:
+        parts, settings = [parts[own]], settings.replace(peers=1, malicious=0, attack="none")
     return Run(
         data=data,
         task=task,

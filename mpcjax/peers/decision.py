@@ -1,0 +1,217 @@
+"""What became of an attempt: the same at every honest peer, whatever corrupt members sign, to whom, and when.
+
+Members that reach the end *vouch* for the digest of the outcome, others *abort*; a slot after the start they say who of them
+was *silent*, having said neither. A claim that t + 1 members signed has an honest one among them. But a corrupt member can
+sign late, or for some only; so a peer that accepts a claim signs that too and sends everybody all signatures, and in slot s
+a claim counts only if s peers besides have accepted it, from slot f + 1 on f + 1 peers, f being the most that may be
+corrupt. What an honest peer accepts before, all accept one slot later; what it accepts then bears the signature of an honest
+peer, which has sent it to all (Dolev, Strong 1983, signed messages). So all have decided after f + 2 slots.
+
+Time is counted from when a peer knows that t + 1 members have done with the attempt. It tells everybody how it knows, so
+all honest peers start within the time of a message. A peer that begins with the attempt later than others counts from when
+the notices had come: it is too late for signatures that were held back for it alone. For outcomes slot 0 lasts one slot
+longer, in which the slower members finish; for silence, so long that all are heard. An outcome is accepted at once: in a
+round that nobody disturbs nothing is waited for.
+
+A member says that it has *opened* before it sends its share of the output; of one member that is believed. So all agree, too,
+on whether anybody may have seen an output of an attempt that failed.
+
+Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was
+silent. Assumes synchrony: a notice between honest peers takes less than half a slot (they start as far apart as one takes, and
+what one of them sends must come in the next slot of all). At most t of the members and f of the peers corrupt, else
+nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an outcome is only as good as its
+members: see `mpcjax.committee_size`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from mpcjax.peers.links import Links
+
+VOUCH, ABORT, SILENT, OPENED, ACCEPT = b"V", b"A", b"S", b"O", b"+"
+DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
+RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
+LATER = {VOUCH: 1, OPENED: 1, SILENT: 3}  # slots after the start from which claims of a kind are counted
+_RECORD = struct.Struct("<cIHH32s64s")  # kind, round, attempt, signer, subject, signature
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """`subject`: digest of an outcome, number of a silent peer, of an accepted claim; zeros of the others."""
+
+    kind: bytes
+    subject: bytes = bytes(32)
+
+    @staticmethod
+    def silent(peer: int) -> Claim:
+        return Claim(SILENT, peer.to_bytes(32, "big"))
+
+    @property
+    def accepted(self) -> Claim:
+        return Claim(ACCEPT, hashlib.sha256(self.kind + self.subject).digest())
+
+
+Signed = tuple[Claim, int]  # and who signed it
+
+
+class Decision:
+    """Of one attempt, `when`, by the committee of `members`. `corrupt`: f."""
+
+    def __init__(self, links: Links, members: tuple[int, ...], threshold: int, corrupt: int, when: tuple[int, int]):
+        self.links, self.members, self.threshold, self.corrupt, self.when = links, members, threshold, corrupt, when
+        self._changed = threading.Condition()
+        self._signatures: dict[Signed, bytes] = {}
+        self._accepted: dict[Claim, None] = {}
+        self._start: float | None = None
+        self._taken: Counter[tuple[int, bytes, int]] = Counter()
+        self._forgers: set[int] = set()  # peers that passed on what nobody has signed, which no honest one does
+        self._passed_on = False
+
+    # what this peer says
+
+    def say(self, claim: Claim) -> None:
+        """Signs and tells everybody. Of a member only: others have nothing to say."""
+        with self._changed:
+            self._sign([claim])
+
+    def over(self) -> bool:
+        """Whether there is no use in waiting for the protocol's messages any more."""
+        with self._changed:
+            return self._slot() >= 1 or any(claim.kind == ABORT for claim, _ in self._signatures)
+
+    def hear(self, peer: int, notice: np.ndarray, at: float | None = None) -> None:
+        """Signatures from a peer, which came now or at the time `at`.
+
+        Those that are not right, or of another attempt, are passed over.
+        """
+        with self._changed:
+            for one, signature in _records(notice.tobytes(), self.when):
+                if peer not in self._forgers and one not in self._signatures and self._wanted(peer, *one):
+                    self._take(peer, one, signature)
+            self._consider(time.monotonic() if at is None else at)
+
+    def _wanted(self, peer: int, claim: Claim, signer: int) -> bool:
+        """Whether a signature is about anything. What one peer can have kept here is bounded."""
+        if claim.kind == ACCEPT:
+            return signer < self.links.peers and any(claim == other.accepted for other in self._claims())
+        subjects = {kind: [Claim(kind)] for kind in (ABORT, OPENED)}
+        subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim]}
+        few = claim.kind == SILENT or self._taken[peer, claim.kind, signer] < RELAYED
+        return signer in self.members and claim in subjects.get(claim.kind, ()) and few
+
+    def _take(self, peer: int, one: Signed, signature: bytes) -> None:
+        claim, signer = one
+        if self.links.signed(signer, self._statement(claim), signature):
+            self._signatures[one] = signature
+            self._taken[peer, claim.kind, signer] += 1
+        else:
+            self._forgers.add(peer)
+
+    # what follows
+
+    def result(self, until: float) -> tuple[bytes | None, tuple[int, ...]]:
+        """Waits. The digest of the outcome that all accept, or None and who was silent.
+
+        Where too few members ever have done with it, only until the time `until`: then this peer knows nothing.
+        """
+        with self._changed:
+            while (found := self._found(until)) is None:
+                self._changed.wait(self.links.slot / 8)
+            return found
+
+    def _found(self, until: float) -> tuple[bytes | None, tuple[int, ...]] | None:
+        """What `result` gives, once it is known."""
+        outcome = [claim.subject for claim in self._accepted if claim.kind == VOUCH]
+        if outcome:
+            return min(outcome), ()
+        slot = self._slot()
+        if slot >= self.corrupt + 2 + LATER[SILENT] or (self._start is None and time.monotonic() >= until):
+            return None, self._silent()
+        if 2 <= slot <= LATER[SILENT]:
+            self._say_who_is_silent()
+        return None
+
+    def opened(self) -> bool:
+        """Whether all agree, once there is a result, that a member may have shown its share of the output."""
+        with self._changed:
+            return Claim(OPENED) in self._accepted
+
+    def _silent(self) -> tuple[int, ...]:
+        return tuple(sorted(int.from_bytes(c.subject, "big") for c in self._accepted if c.kind == SILENT))
+
+    def _sign(self, claims: Iterable[Claim]) -> None:
+        mine = [(claim, self.links.me) for claim in claims]
+        for one in mine:
+            self._signatures[one] = self.links.sign(self._statement(one[0]))
+        self._tell(mine)
+        self._consider()
+
+    def _consider(self, at: float | None = None) -> None:
+        done = {who: (claim, who) for claim, who in self._signatures if claim.kind in DONE}
+        if not self._passed_on and any(claim.kind == ABORT for claim, _ in done.values()):
+            self._passed_on = True
+            self._tell(list(done.values()))
+        if self._start is None and len(done) > self.threshold:
+            self._start = time.monotonic() if at is None else at
+            self._tell(list(done.values()))
+        for claim in self._claims():
+            if claim not in self._accepted and self._supported(claim):
+                self._accept(claim)
+        self._changed.notify_all()
+
+    def _slot(self) -> int:
+        return 0 if self._start is None else int((time.monotonic() - self._start) / self.links.slot)
+
+    def _say_who_is_silent(self) -> None:
+        heard = {who for claim, who in self._signatures if claim.kind in DONE}
+        claims = [Claim.silent(who) for who in self.members if who not in heard and who != self.links.me]
+        if self.links.me in self.members and any((claim, self.links.me) not in self._signatures for claim in claims):
+            self._sign(claims)
+
+    def _claims(self) -> list[Claim]:
+        return list(dict.fromkeys(claim for claim, _ in self._signatures if claim.kind in LATER))
+
+    def _supported(self, claim: Claim) -> bool:
+        members = sum((claim, who) in self._signatures for who in self.members)
+        others = sum(other == claim.accepted for other, _ in self._signatures)
+        slot = max(self._slot() - LATER[claim.kind], 0)
+        needed = 0 if claim.kind == OPENED else self.threshold  # one honest share may complete what t corrupt ones have
+        return members > needed and others >= min(slot, self.corrupt + 1)
+
+    def _accept(self, claim: Claim) -> None:
+        self._accepted[claim] = None
+        self._signatures[claim.accepted, self.links.me] = self.links.sign(self._statement(claim.accepted))
+        self._tell([one for one in self._signatures if one[0] in (claim, claim.accepted)])
+
+    def _tell(self, which: list[Signed]) -> None:
+        notice = self._packed(which)
+        for peer in range(self.links.peers):
+            if peer != self.links.me:
+                self.links.notify(peer, notice)
+
+    def _packed(self, which: list[Signed] | dict[Signed, bytes]) -> np.ndarray:
+        records = (
+            _RECORD.pack(claim.kind, *self.when, who, claim.subject, self._signatures[claim, who])
+            for claim, who in which
+        )
+        return np.frombuffer(b"".join(records), np.uint8)
+
+    def _statement(self, claim: Claim) -> bytes:
+        return b"mpcjax decision" + struct.pack("<cIH", claim.kind, *self.when) + claim.subject
+
+
+def _records(data: bytes, when: tuple[int, int]) -> Iterator[tuple[Signed, bytes]]:
+    """The signatures in a notice that are about the attempt `when`; a torn one ends it."""
+    whole = len(data) - len(data) % _RECORD.size
+    for kind, round, attempt, signer, subject, signature in _RECORD.iter_unpack(data[:whole]):
+        if (round, attempt) == when:
+            yield (Claim(kind, subject), signer), signature

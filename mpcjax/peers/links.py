@@ -1,0 +1,85 @@
+"""What a round asks of the network: arrays to and from one peer, short signed notices to all.
+
+An array is named by its sender, round, attempt and a label, is delivered at most once, and to its receiver alone. A notice is
+handed over at once, whatever the receiver waits for. Both come from whom they say, over channels that only two peers read.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mpcjax.errors import MpcError
+
+TIMELESS = ((1 << 32) - 1, 0)  # in place of round and attempt: what `advance` never forgets
+
+
+class Lost(MpcError):
+    """What `peer` should have sent did not come in time, or was nothing that can be used."""
+
+    def __init__(self, peer: int, label: str, why: str):
+        self.peer, self.label, self.why = peer, label, why
+        super().__init__(f"peer {peer}, {label!r}: {why}")
+
+
+class Stopped(MpcError):
+    """The attempt is over for everybody: others have said so while this one waited."""
+
+
+class Links(abc.ABC):
+    """The peer number `me` of `peers`. `patience`: seconds that a message may take; `slot`: that a notice may, at most.
+
+    `stopped()`, asked while waiting, ends a wait with `Stopped`. `heard` is called with every notice, in another thread.
+    """
+
+    me: int
+    peers: int
+    patience: float
+    slot: float
+
+    def __init__(self) -> None:
+        self.heard: Callable[[int, np.ndarray], None] = lambda peer, notice: None
+
+    @abc.abstractmethod
+    def send(self, peer: int, when: tuple[int, int], label: str, x: np.ndarray) -> None:
+        """Does not wait. `when` is the round and the attempt."""
+
+    @abc.abstractmethod
+    def receive(
+        self,
+        peer: int,
+        when: tuple[int, int],
+        label: str,
+        like: np.ndarray | Any,
+        until: float,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> np.ndarray:
+        """The array of the shape and dtype of `like`; raises `Lost`, `Stopped`. `until` is a time of `time.monotonic()`."""
+
+    def present(self, peer: int) -> bool:
+        """Whether there is a connection with the peer now."""
+        return True
+
+    @abc.abstractmethod
+    def notify(self, peer: int, notice: np.ndarray) -> None:
+        """Hands `notice`, uint8, to the peer's `heard`. Does not wait."""
+
+    @abc.abstractmethod
+    def advance(self, when: tuple[int, int]) -> None:
+        """What is older is forgotten."""
+
+    @abc.abstractmethod
+    def sign(self, statement: bytes) -> bytes:
+        """64 bytes; nobody else can make them, and they are of no use in another run."""
+
+    @abc.abstractmethod
+    def signed(self, peer: int, statement: bytes, signature: bytes) -> bool:
+        """Whether `peer` has signed that."""
+
+    def due(self) -> float:
+        """When a message that is waited for from now on must have come."""
+        return time.monotonic() + self.patience

@@ -1,0 +1,250 @@
+"""A peer over many rounds: attempts until one stands, what all agreed on, who is not drawn again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mpcjax.errors import Abort
+from mpcjax.peers.attempt import Task, attempt
+from mpcjax.peers.decision import ABORT, OPENED, VOUCH, Claim, Decision
+from mpcjax.peers.election import Election
+from mpcjax.peers.history import History, Record
+from mpcjax.peers.links import Links, Lost, Stopped
+from mpcjax.peers.outcome import Outcome, digest
+from mpcjax.peers.programs import Programs
+from mpcjax.peers.wire import Wire
+from mpcjax.rules import Public
+from mpcjax.seeds import Keys, keys_of
+
+LOG = logging.getLogger("mpcjax.peers")
+EARLY = 32  # notices kept of each peer
+LONG = 20  # times the patience of a message go by until a member stops; twice that until nobody waits for it
+GIVEN = "outcome"
+_WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
+_BACK = struct.Struct("<cI")
+KeysFor = Callable[[tuple[int, int], int, int], Keys]
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """What all honest peers have of a round. `failed`: committees before, and who of them was silent, by all agreed."""
+
+    outcome: Outcome
+    number: int
+    attempt: int
+    members: tuple[int, ...]
+    failed: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    seconds: float
+    missed: dict[int, str]
+
+    @property
+    def liars(self) -> tuple[int, ...]:
+        """Members that were proven to have sent wrong shares, which were corrected."""
+        return tuple(self.members[seat] for seat in np.flatnonzero(self.outcome.accused))
+
+
+class Node:
+    """One peer. `corrupt`: the most peers that may be, those that are not there included.
+
+    `keys_for(when, seat, peer)`: the randomness of an attempt, fresh by default.
+    `away`: peers that all agree were not there or were caught; not drawn while enough others are left.
+    """
+
+    def __init__(
+        self, links: Links, election: Election, programs: Programs, *, corrupt: int, attempts: int = 5,
+        keys_for: KeysFor | None = None,
+    ):  # fmt: skip
+        self.links, self.election, self.programs = links, election, programs
+        self.corrupt, self.attempts = corrupt, attempts
+        self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
+        self.away: set[int] = set()
+        self.caught: set[int] = set()
+        self._decisions: dict[tuple[int, int], Decision] = {}
+        self._early: dict[int, deque[tuple[float, np.ndarray]]] = {p: deque(maxlen=EARLY) for p in range(links.peers)}
+        self._packed: dict[tuple[int, int], np.ndarray] = {}
+        self._back: dict[int, int] = {}  # peers that were away, and the round from which on they are there
+        self._given: set[tuple[int, tuple[int, int]]] = set()
+        self._lock = threading.Lock()
+        self.history = History(links, corrupt, Record(0, (0,) * election.size, frozenset(), frozenset(), self._blank()))
+        links.heard = self._heard
+
+    def round(self, number: int, update: np.ndarray, public: Public) -> Round:
+        """The outcome of round `number`, with this peer's `update [d]` float32.
+
+        Raises `Abort` after all attempts, or after one whose output a corrupt member may have seen; all honest peers do.
+        """
+        start, failed = time.monotonic(), []
+        if self.links.me in self.away:
+            self._say_to_all(_BACK.pack(b"R", number))
+        for k in range(self.attempts):
+            found = self._attempt((number, k), update, public, failed)
+            if isinstance(found, Round):
+                found = dataclasses.replace(found, seconds=time.monotonic() - start)
+                self._settle(found)
+                return found
+            failed.append(found)
+            if self._decisions[number, k].opened():
+                break
+        blank = dataclasses.replace(self.history.blank, away=frozenset(self.away), caught=frozenset(self.caught))
+        self.history.add(number, dataclasses.replace(blank, stands=False))
+        committees = [list(members) for members, _ in failed]
+        raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
+
+    def missed(self, number: int) -> tuple[Round | None, bool]:
+        """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
+        running when they were asked."""
+        found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
+        self.away, self.caught = set(found.away), set(found.caught)
+        self.history.add(number, found)
+        self.links.advance((number, found.attempt))
+        done = Round(found.outcome, number, found.attempt, found.members, (), 0.0, {})
+        return (done if found.stands else None), running
+
+    def _attempt(
+        self, when: tuple[int, int], update: np.ndarray, public: Public, failed: list[Any]
+    ) -> Round | tuple[tuple[int, ...], tuple[int, ...]]:
+        begun, members = time.monotonic(), self.election.members(when, self.away | self.caught)
+        scheme = self.programs.setup.scheme
+        self.links.advance(when)
+        decision = self._decide(when, members)
+        LOG.info("attempt round=%d attempt=%d members=%s", *when, list(members))
+        long, least = begun + LONG * self.links.patience, self.links.peers - self.corrupt
+
+        def stopped() -> bool:
+            return decision.over() or time.monotonic() > long
+
+        wire = Wire(
+            self.links, members, scheme.threshold, when, self.programs.told, stopped, least, self._absent(when[0]),
+            lambda: decision.say(Claim(OPENED)),
+        )  # fmt: skip
+        keys = self.keys_for(when, wire.seat or 0, self.links.me)
+        packed = self._run(wire, Task(update, public, keys), decision)
+        found, silent = decision.result(max(2 * long - begun, self.links.due()))
+        if found is None:
+            LOG.warning("failed round=%d attempt=%d silent=%s", *when, list(silent))
+            self.away |= set(silent)
+            return members, silent
+        if packed is None or digest(packed) != found:
+            packed = self._fetched(when, members, found)
+        outcome = self._blank().unpacked(packed)
+        return Round(outcome, *when, members, tuple(failed), 0.0, wire.missed)
+
+    def _run(self, wire: Wire, task: Task, decision: Decision) -> np.ndarray | None:
+        """Goes through the programs, and tells everybody how it ended."""
+        try:
+            outcome = attempt(self.programs, wire, task)
+        except (Abort, Lost, Stopped) as error:
+            LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
+            if wire.seat is not None:
+                decision.say(Claim(ABORT))
+            return None
+        if outcome is None:
+            return None
+        packed = self._packed[wire.when] = outcome.packed()
+        decision.say(Claim(VOUCH, digest(packed)))
+        for peer in range(wire.seat, self.links.peers, len(wire.members)):  # each of them by one member
+            if peer not in wire.members:
+                self.links.send(peer, wire.when, GIVEN, packed)
+        return packed
+
+    def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
+        """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
+
+        One of them sends it unasked to a peer without a seat; the others are asked, one after the other.
+        """
+        first = None if self.links.me in members else members[self.links.me % len(members)]
+        others = [who for who in members if who not in (first, self.links.me)]
+        for who in others if first is None else [first, *others]:
+            if who != first:
+                self.links.notify(who, np.frombuffer(_WANTED.pack(b"W", *when), np.uint8))
+            with contextlib.suppress(Lost):
+                label = GIVEN if who == first else f"{GIVEN} again"
+                packed = self.links.receive(who, when, label, self._blank().packed(), self.links.due())
+                if digest(packed) == wanted:
+                    self._packed[when] = packed
+                    return packed
+        raise Lost(members[0], GIVEN, "nobody who has it gave the outcome of this round")
+
+    def _settle(self, done: Round) -> None:
+        """What all agree on after a round: who dealt, and who lied."""
+        self.away = set(np.flatnonzero(~done.outcome.bits["well"]).tolist())
+        self.caught |= set(done.liars)
+        kept = frozenset(self.away), frozenset(self.caught)
+        self.history.add(done.number, Record(done.attempt, done.members, *kept, done.outcome))
+        with self._lock:
+            for table in (self._decisions, self._packed):
+                for when in [when for when in table if when[0] < done.number]:
+                    del table[when]
+            self._given = {(peer, when) for peer, when in self._given if when[0] >= done.number}
+
+    def _decide(self, when: tuple[int, int], members: tuple[int, ...]) -> Decision:
+        decision = Decision(self.links, members, self.programs.setup.scheme.threshold, self.corrupt, when)
+        with self._lock:
+            self._decisions[when] = decision
+            early = [(at, peer, notice) for peer, notices in self._early.items() for at, notice in notices]
+        for at, peer, notice in sorted(early, key=lambda one: one[0]):
+            decision.hear(peer, notice, at)
+        return decision
+
+    def _heard(self, peer: int, notice: np.ndarray) -> None:
+        """Called from the network's thread. The last notices of every peer are kept, for attempts that did not begin here."""
+        data = notice.tobytes()
+        if self.history.answer(peer, data):
+            return
+        if data[:1] == b"W" and len(data) == _WANTED.size:
+            self._give(peer, _WANTED.unpack(data)[1:])
+            return
+        if data[:1] == b"R" and len(data) == _BACK.size:
+            self._back[peer] = _BACK.unpack(data)[1]
+            return
+        with self._lock:
+            self._early[peer].append((time.monotonic(), notice))
+            decisions = list(self._decisions.values())
+        for decision in decisions:
+            decision.hear(peer, notice)
+
+    def _absent(self, number: int) -> Callable[[int], bool]:
+        return lambda peer: peer in self.away and self._back.get(peer, -1) < number
+
+    def _say_to_all(self, data: bytes) -> None:
+        for peer in set(range(self.links.peers)) - {self.links.me}:
+            self.links.notify(peer, np.frombuffer(data, np.uint8))
+
+    def _give(self, peer: int, when: tuple[int, int]) -> None:
+        """Once: whoever asks for more wants this peer's memory, not the outcome."""
+        with self._lock:
+            packed = self._packed.get(when)
+            if packed is None or (peer, when) in self._given:
+                return
+            self._given.add((peer, when))
+        self.links.send(peer, when, f"{GIVEN} again", packed)
+
+    def _blank(self) -> Outcome:
+        setup = self.programs.setup
+        return Outcome.blank(setup.length, setup.peers, setup.scheme.parties, setup.rule.shuffles)
+
+
+def _no_outcome(number: int, why: str) -> Abort:
+    """What all honest peers raise together: they may go on with the next round."""
+    return Abort(
+        "echo",
+        phase="round",
+        round=number,
+        remedy=f"{why}. A round whose output somebody may have seen is not repeated: the difference of two outputs of the same "
+        "updates could say something of one of them. Go on with the next round; the log says who was silent",
+    )
+
+
+def _fresh() -> np.ndarray:
+    return np.frombuffer(os.urandom(32), np.uint32)

@@ -1,0 +1,182 @@
+"""One peer of a consortium, which this process is."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax import api
+from mpcjax._compat import x64_scope
+from mpcjax._trees import stack_rows
+from mpcjax.committee import committee_size
+from mpcjax.errors import Abort
+from mpcjax.net import Channels, Config
+from mpcjax.net import config as configs
+from mpcjax.net.tables import Table
+from mpcjax.peers.election import Election, agree_on_seed
+from mpcjax.peers.node import Node, Round
+from mpcjax.peers.programs import programs
+from mpcjax.peers.tls import Tls
+from mpcjax.report import Happened, Report
+from mpcjax.rules import Rule, resolve
+
+LOG = logging.getLogger("mpcjax.peers")
+PROTOCOL = ("corrupt", "committee", "threshold", "attempts", "slot_seconds", "grace_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What a consortium agrees on about the protocol, in `[run.protocol]` of its configuration.
+
+    `corrupt`: the most peers that may be corrupt, f, by default (n - 1) / 3. `committee`: members m, by default as many as
+    keep more than (m - 1) / 2 corrupt ones off but with chance 2^-40. `threshold`: t, by default (m - 1) / 2. `attempts` at
+    a round. `slot_seconds`: longer than any notice between honest peers takes; f + 5 of them go by after a failed attempt.
+    `grace_seconds`: after so long without a connection a peer is given up for the message it owes.
+    """
+
+    corrupt: int
+    committee: int
+    threshold: int
+    attempts: int = 5
+    slot_seconds: float = 1.0
+    grace_seconds: float = 5.0
+
+    @staticmethod
+    def of(config: Config) -> Terms:
+        peers = len(config.peers)
+        table = Table(config.run.get("protocol", {}), "run.protocol", PROTOCOL)
+        corrupt = table.integer("corrupt", (peers - 1) // 3, 0, peers - 1, "peers")
+        usual = 0 if "committee" in table.values else committee_size(peers, corrupt) if corrupt else min(peers, 3)
+        members = table.integer("committee", usual, 2, peers, "members")
+        return Terms(
+            corrupt,
+            members,
+            table.integer("threshold", (members - 1) // 2, 0, (members - 1) // 2, "corrupt members"),
+            table.integer("attempts", 5, 1, 1000, "attempts"),
+            table.number("slot_seconds", 1.0, 0.01, 3600, "seconds"),
+            table.number("grace_seconds", 5.0, 0.01, 3600, "seconds"),
+        )
+
+
+class Peer:
+    """One peer of a consortium, made by `mpcjax.connect`. Every peer makes the same calls in the same order."""
+
+    def __init__(self, channels: Channels, terms: Terms, seed: bytes | None):
+        self.channels, self.terms = channels, terms
+        self._behind = seed is not None
+        self.links = Tls(channels, terms.slot_seconds, terms.grace_seconds)
+        self.seed = agree_on_seed(self.links) if seed is None else seed
+        self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
+        self._node: Node | None = None
+
+    @property
+    def number(self) -> int:
+        """This peer's place in the consortium, from 0."""
+        return self.links.me
+
+    @property
+    def peers(self) -> int:
+        return self.links.peers
+
+    @x64_scope
+    def aggregate(
+        self, update: Any, rule: Rule | str, *, round: int, weights: Any = None, center: Any = None, reference: Any = None,
+        fraction_bits: int | None = None,
+    ) -> api.Result:  # fmt: skip
+        """As `mpcjax.aggregate`, of this peer's `update` (a pytree) and those that the others give for the same `round`.
+
+        All other arguments are public and must be the same for all peers; a peer whose arguments differ computes another
+        program, and its messages are those of a cheat. Rounds count up; a number is used once.
+
+        Returns the same value to all honest peers, and a report. The first call compiles.
+
+        Raises ValueError as `mpcjax.aggregate` does; `Abort` when `attempts` committees in a row did not finish, or
+        one after which a corrupt member may have seen the output: then nothing is repeated, for the difference of two
+        outputs could say something of one update. All honest peers raise it together and go on with the next round.
+
+        Guarantee: of the corrupt members of a committee and the corrupt peers no more than `Terms` say, sending anything at
+        any time: privacy of honest updates; an honest peer ends with the result of all accepted updates, the same as every
+        other honest peer, or with none. Assumes that messages between honest peers arrive within the deadlines.
+        Until dealings are signed, a corrupt member can have an honest peer left out of a round.
+        """
+        rule, node = resolve(rule), self._node
+        matrix, unravel = stack_rows(jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], update))
+        setup = api.setup_of(rule, self._simulated, self.peers, matrix.shape[1], fraction_bits)
+        like = jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (self.peers, *jnp.shape(leaf))), update)
+        shape = jax.ShapeDtypeStruct((self.peers, matrix.shape[1]), jnp.float32)
+        public = api.public_of(rule, like, shape, weights, center, reference)
+        if node is None or node.programs.setup != setup:
+            node = self._prepared(setup)
+        done = self._missed(node, round) if self._behind else node.round(round, np.asarray(matrix[0]), public)
+        return api.Result(unravel(jnp.asarray(done.outcome.value)), self._report(setup, done))
+
+    def _missed(self, node: Node, round: int) -> Round:
+        """A peer that came back takes no part in rounds that began without it: it might have dealt in them before."""
+        done, running = node.missed(round)
+        self._behind = not running
+        if done is None:
+            raise Abort(
+                "echo", phase="round", round=round, remedy="it has no outcome at any peer; go on with the next round"
+            )
+        LOG.info("missed round=%d attempt=%d", done.number, done.attempt)
+        return done
+
+    def _prepared(self, setup: Any) -> Node:
+        made = programs(setup)
+        member, dealer = made.compile(member=True), made.compile(member=False)
+        LOG.info("compiled member_seconds=%.1f dealer_seconds=%.1f", member, dealer)
+        before, election = self._node, Election(self.seed, self.peers, self.terms.committee)
+        self._node = Node(self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts)
+        if before is not None:
+            self._node.away, self._node.caught = before.away, before.caught
+        return self._node
+
+    def _report(self, setup: Any, done: Round) -> Report:
+        bits, order = done.outcome.bits, done.outcome.order
+        return Report(
+            verified=np.True_, accepted=bits["accepted"], finite=bits["finite"], well_dealt=bits["well"],
+            certified=bits["certified"], accused=done.outcome.accused, cost=api.cost_of(setup),
+            happened=Happened(done.members, tuple((who, f"not finished, silent {list(silent)}") for who, silent in done.failed),
+                              (("round", done.seconds),)),
+            order=order if order.size else None,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Says goodbye to the others."""
+        self.channels.close()
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connected(config: str | Path | Config, seed: bytes | None, seconds: float) -> Peer:
+    """See `mpcjax.connect`."""
+    config = config if isinstance(config, Config) else configs.load(config)
+    terms, channels = Terms.of(config), Channels(config, config.identity())
+    channels.start()
+    try:
+        if seed is None:
+            _wait_for_all(channels, seconds)
+        return Peer(channels, terms, seed)
+    except BaseException:
+        channels.close(linger=0.0)
+        raise
+
+
+def _wait_for_all(channels: Channels, seconds: float) -> None:
+    until, others = time.monotonic() + seconds, len(channels.config.peers) - 1
+    while len(channels.wait_connected(deadline=min(until, time.monotonic() + 5))) < others:
+        missing = {peer.name for peer in channels.config.peers} - {*channels.connected(), channels.config.me.name}
+        LOG.info("waiting for=%s refusals=%s", sorted(missing), channels.refusals())
+        if time.monotonic() >= until:
+            raise TimeoutError(f"{sorted(missing)} did not come within {seconds:g} seconds: {channels.refusals()}")

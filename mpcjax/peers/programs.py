@@ -1,0 +1,81 @@
+"""The programs of one peer, for every phase: as a member of the committee, and as one that only deals."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mpcjax.fabric import Cut
+from mpcjax.phases import ALL, starting
+from mpcjax.rules import Public
+from mpcjax.seeds import keys_of
+from mpcjax.segments import Traced
+from mpcjax.session import run_offline, run_phase
+from mpcjax.setup import Setup
+
+OFFLINE = "offline"
+SEED = np.zeros(8, np.uint32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """`told`: what peers without a seat wait for, by phase. Place in the committee and keys are arguments of all."""
+
+    setup: Setup
+    phases: dict[str, Traced]
+    told: dict[str, frozenset[str]]
+
+    def compile(self, member: bool, progress: Callable[[int, int], None] = lambda done, of: None) -> float:
+        """Ahead of the first round; seconds it took. With JAX's compilation cache other processes find it done."""
+        start = time.perf_counter()
+        parts = [traced.of_member if member else traced.of_peer for traced in self.phases.values()]
+        segments = [segment for part in parts for segment in part.segments()]
+        for k, segment in enumerate(segments):
+            progress(k, len(segments))
+            segment.compile()
+        progress(len(segments), len(segments))
+        return time.perf_counter() - start
+
+
+@lru_cache(maxsize=16)
+def programs(setup: Setup) -> Programs:
+    """Traces all phases for one member and one peer. No array is touched, nothing is compiled."""
+    scheme = setup.scheme
+    keys, seat = jax.tree.map(_shape, keys_of(SEED, 0, 0)), jax.ShapeDtypeStruct((1,), np.int32)
+
+    def fabric(seat: Any) -> Cut:
+        return Cut(scheme.parties, setup.peers, seat)
+
+    traced = {OFFLINE: Traced(lambda keys, seat: run_offline(setup, fabric(seat), keys), keys, seat)}
+    stocks, standing = traced[OFFLINE].result
+    state = starting(
+        jax.ShapeDtypeStruct((1, setup.length), np.float32), _public(setup), jax.ShapeDtypeStruct((), np.int32)
+    )
+    for name, stock in zip(ALL, stocks, strict=True):
+
+        def phase(keys: Any, seat: Any, stock: Any, state: Any, standing: Any, name: str = name) -> Any:
+            return run_phase(name, setup, fabric(seat), keys, stock, state, standing)
+
+        traced[name] = Traced(phase, keys, seat, stock, state, standing)
+        state, standing = traced[name].result
+    told = {
+        name: frozenset(mark.label for mark in one.of_peer.marks() if mark.kind == "told")
+        for name, one in traced.items()
+    }
+    return Programs(setup, traced, told)
+
+
+def _public(setup: Setup) -> Any:
+    reference = np.zeros(setup.length, np.float32) if "reference" in setup.rule.needs else None
+    return jax.tree.map(_shape, Public.of(setup.peers, setup.length, reference=reference))
+
+
+def _shape(x: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x))

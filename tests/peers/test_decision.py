@@ -1,0 +1,316 @@
+"""One decision for all honest peers, whatever corrupt ones sign, to whom and when; and nothing they send fills a memory.
+
+Decisions alone, on a clock of the test's: notices between honest peers take 0.4 slots, and an adversary chooses when its own
+come. `f` is 1 among 5 peers unless said otherwise, members are 0, 1, 2 and one of them may be corrupt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mpcjax.peers.decision import ABORT, LATER, OPENED, SILENT, VOUCH, Claim
+from tests.peers._clock import SLOT, WHEN, World, found, record
+
+X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
+GONE = Claim(ABORT)
+NOTHING = (None, ())
+ALL, ALL_BUT_0 = (0, 1, 2, 3, 4), (1, 2, 3, 4)
+
+
+def same(have: dict[int, Any], peers: tuple[int, ...]) -> Any:
+    """What all these peers have."""
+    assert set(have) == set(peers) and len(set(have.values())) == 1, have
+    return next(iter(have.values()))
+
+
+def notice(*records: bytes) -> np.ndarray:
+    return np.frombuffer(b"".join(records), np.uint8)
+
+
+def test_what_all_vouch_for_is_accepted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL)
+    for member in (0, 1, 2):
+        world.say(0.0, member, X)
+    assert same(world.run(until=0.9 * SLOT), ALL) == (X.subject, ())
+
+
+def test_t_plus_one_are_enough_and_t_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL)
+    world.say(0.0, 1, X)
+    world.say(0.0, 2, X)
+    assert same(world.run(), ALL) == (X.subject, ())
+    world = World(monkeypatch, ALL)
+    world.say(0.0, 0, X)
+    world.say(0.0, 1, GONE)
+    world.say(0.0, 2, GONE)
+    assert same(world.run(), ALL) == NOTHING
+
+
+def test_while_too_few_have_done_nothing_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One member says nothing else than that it stopped: all stop waiting for messages, and nobody starts to count."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.inject(0.0, 3, (GONE, 0))
+    world.inject(0.0, 3, (X, 0), (Y, 0), (GONE, 0))
+    assert world.run() == {} and all(one.over() for one in world.decisions.values())
+    assert found(world.decisions[3], until=world.now) == NOTHING
+
+
+def test_a_member_that_vouches_for_many_things_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL_BUT_0)
+    for peer in ALL_BUT_0:
+        world.inject(0.1 * peer, peer, (Claim(VOUCH, bytes([peer]) * 32), 0), (GONE, 0))
+    world.say(0.2, 1, X)
+    world.say(0.3, 2, X)
+    assert same(world.run(), ALL_BUT_0) == (X.subject, ())
+
+
+def test_different_signatures_for_different_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever got the other one first takes the right one from whoever has accepted."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, X)
+    world.say(0.0, 2, GONE)
+    for peer in (2, 3, 4):
+        world.inject(0.1, peer, (Y, 0), (Claim(VOUCH, b"z" * 32), 0))
+    world.inject(0.6, 1, (X, 0))
+    assert same(world.run(), ALL_BUT_0) == (X.subject, ())
+
+
+def test_a_silent_member_is_named_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, GONE)
+    world.say(0.2, 2, GONE)
+    assert same(world.run(), ALL_BUT_0) == (None, (0,))
+
+
+def test_who_waits_for_the_decision_late_still_names_the_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members whose main thread was busy through slot 2 say it in slot 3."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, GONE)
+    world.say(0.0, 2, GONE)
+    waiting, world.decisions = world.decisions, {}
+    for one in waiting.values():
+        monkeypatch.setattr(
+            one, "_found", lambda until, one=one: type(one)._found(one, until) if world.now > 3.5 else None
+        )
+    world.decisions = waiting
+    assert same(world.run(), ALL_BUT_0) == (None, (0,))
+
+
+def test_who_has_done_is_not_named_whatever_the_corrupt_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, GONE)
+    world.say(0.3, 2, GONE)
+    for peer in ALL_BUT_0:
+        world.inject(2.1, peer, (GONE, 0), (Claim.silent(1), 0), (Claim.silent(1).accepted, 0), (Claim.silent(4), 0))
+    assert same(world.run(), ALL_BUT_0)[1] in ((), (0,))
+
+
+SHOWN = Claim(OPENED)
+
+
+def all_know(world: World, peers: tuple[int, ...]) -> bool:
+    """Whether these agree that an output may have been seen."""
+    have = {world.decisions[peer].opened() for peer in peers}
+    assert len(have) == 1
+    return have.pop()
+
+
+def test_of_one_member_it_is_believed_that_it_showed_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    for saying in ((), (1,), (1, 2)):
+        world = World(monkeypatch, ALL_BUT_0)
+        for member in saying:
+            world.say(0.0, member, SHOWN)
+        for member in (1, 2):
+            world.say(0.1, member, GONE)
+        assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == bool(saying)
+
+
+def test_who_has_no_seat_cannot_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL_BUT_0[:3])
+    world.inject(0.0, 1, (SHOWN, 4))
+    world.say(0.1, 1, GONE)
+    world.say(0.1, 2, GONE)
+    world.run()
+    assert not all_know(world, (1, 2, 3))
+
+
+@pytest.mark.parametrize("slot", range(1, 9))
+@pytest.mark.parametrize("receiver", ALL_BUT_0)
+@pytest.mark.parametrize("accepting", [False, True])
+def test_a_corrupt_member_that_says_it_late_to_one(
+    monkeypatch: pytest.MonkeyPatch, slot: int, receiver: int, accepting: bool
+) -> None:
+    """Else some would repeat the round and others not."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, GONE)
+    world.say(0.1, 2, GONE)
+    late = [(SHOWN, 0), *([(SHOWN.accepted, 0)] if accepting else [])]
+    world.inject(0.5 + slot * SLOT - 0.01, receiver, *late, knowing=True)
+    assert same(world.run(), ALL_BUT_0)[0] is None
+    all_know(world, ALL_BUT_0)
+
+
+# signatures released late
+
+
+LAST = 3 + LATER[VOUCH]  # the slot after the last in which an outcome is accepted: f + 2, from slot 1 on
+
+
+@pytest.mark.parametrize("slot", range(1, 9))
+@pytest.mark.parametrize("receiver", ALL_BUT_0)
+@pytest.mark.parametrize("accepting", [False, True])
+@pytest.mark.parametrize("before", [0.01, 0.3])
+def test_a_vouch_held_back_for_one_peer(
+    monkeypatch: pytest.MonkeyPatch, slot: int, receiver: int, accepting: bool, before: float
+) -> None:
+    """Just before a slot ends one peer learns what no other has seen, with and without the signature of an acceptor."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, X)
+    world.say(0.1, 2, GONE)
+    started = 0.4  # at 1 and 2, when each has heard the other
+    late = [(X, 0), *([(X.accepted, 0)] if accepting else [])]
+    world.inject(started + slot * SLOT - before, receiver, *late, knowing=True)
+    same(world.run(), ALL_BUT_0)
+
+
+@pytest.mark.parametrize("slot", range(1, 9))
+@pytest.mark.parametrize("receiver", (1, 3))
+@pytest.mark.parametrize("accepting", [(), (0,), (0, 4)])
+def test_with_two_corrupt_of_five_members_and_a_peer(
+    monkeypatch: pytest.MonkeyPatch, slot: int, receiver: int, accepting: tuple[int, ...]
+) -> None:
+    """f = 2 of 7 peers: 0 sits on the committee of five, 4 does not and accepts what no honest peer has accepted."""
+    honest = (1, 2, 3, 5, 6)
+    world = World(monkeypatch, honest, peers=7, members=(0, 1, 2, 3, 5), threshold=2, corrupt=2)
+    for peer, claim in ((1, X), (2, X), (3, GONE), (5, GONE)):
+        world.say(0.0, peer, claim)
+    late = [(X, 0), *((X.accepted, peer) for peer in accepting)]
+    world.inject(0.4 + slot * SLOT - 0.01, receiver, *late, knowing=True)
+    same(world.run(), honest)
+
+
+EVENTS = st.tuples(
+    st.integers(0, 90),  # tenths of a slot
+    st.sampled_from(ALL_BUT_0),
+    st.sets(
+        st.sampled_from([X, Y, GONE, Claim(OPENED), Claim.silent(1), Claim.silent(2), Claim.silent(0)]), max_size=4
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(
+    says=st.tuples(*[st.tuples(st.integers(0, 40), st.sampled_from([X, GONE]))] * 2),
+    events=st.lists(EVENTS, max_size=8),
+    delay=st.sampled_from([0.0, 0.1, 0.25, 0.49]),
+)
+def test_any_schedule(says: Any, events: Any, delay: float) -> None:
+    """One corrupt member signs anything, for anybody, at any time, and passes on what it has heard or does not."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        world = World(monkeypatch, ALL_BUT_0, delay=delay)
+        for member, (when, claim) in zip((1, 2), says, strict=True):
+            world.say(when / 10, member, claim)
+        for when, receiver, claims, accepting, knowing in events:
+            signed = [(claim, 0) for claim in sorted(claims, key=lambda c: c.kind + c.subject)]
+            signed += [(claim.accepted, 0) for claim, _ in signed] if accepting else []
+            world.inject(when / 10, receiver, *signed, knowing=knowing)
+        digest, _ = same(world.run(), ALL_BUT_0)
+        assert digest in (None, X.subject)
+        assert digest is not None or all_know(world, ALL_BUT_0) in (False, True)
+
+
+# peers that begin later than others
+
+
+def late_peer(monkeypatch: pytest.MonkeyPatch, vouched: tuple[Claim, Claim], from_0: Any, accepting: bool) -> Any:
+    """Peer 4 begins with the attempt when the others have done, with notices that came in time; 0 tells only it `from_0`."""
+    world = World(monkeypatch, (1, 2, 3))
+    for member, claim in zip((1, 2), vouched, strict=True):
+        world.say(0.0, member, claim)
+    ended = same(world.run(until=12.0), (1, 2, 3))
+    decision = World(monkeypatch, (4,)).decisions[4]
+    decision.links.world.now = world.now
+    records = [record(claim, member) for member, claim in zip((1, 2), vouched, strict=True)]
+    decision.hear(1, notice(*records), at=0.4)
+    if ended[0] is not None:
+        for peer in (1, 2, 3):
+            decision.hear(peer, notice(record(X.accepted, peer)), at=0.8)
+    decision.hear(0, notice(*(record(claim, 0) for claim in from_0)), at=0.4)
+    if accepting:
+        decision.hear(0, notice(record(X.accepted, 0)), at=0.4)
+    return ended, found(decision, until=world.now)
+
+
+def test_a_peer_that_begins_late_finds_what_the_others_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, late = late_peer(monkeypatch, (X, X), (), accepting=False)
+    assert late == ended == (X.subject, ())
+
+
+@pytest.mark.parametrize("accepting", [False, True])
+def test_a_peer_that_begins_late_is_not_told_another_end(monkeypatch: pytest.MonkeyPatch, accepting: bool) -> None:
+    """The vouch that 0 has for it alone would be the one that was missing, had it come in time."""
+    ended, late = late_peer(monkeypatch, (X, GONE), (X,), accepting)
+    assert ended[0] is None and late is not None and late[0] is None
+
+
+# what is no notice at all
+
+
+def test_strange_signatures_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torn, of another attempt, forged, of a peer without a seat, of one that does not exist, of no known kind."""
+    right = record(X, 0)
+    strange = {
+        "torn": right[:-1],
+        "another attempt": record(X, 0, when=(WHEN[0], WHEN[1] + 1)),
+        "another attempt, renamed": record(X, 0, about=(WHEN[0] - 1, WHEN[1])),
+        "forged": right[:-1] + bytes([right[-1] ^ 1]),
+        "of another claim": record(Y, 0)[:-64] + right[-64:],
+        "no member": record(X, 4),
+        "nobody": record(X, 60_000),
+        "nobody accepts": record(X.accepted, 60_000),
+        "accepts what nobody claims": record(Y.accepted, 0),
+        "no kind": record(Claim(b"?", X.subject), 0),
+        "silent nobody": record(Claim.silent(77), 0),
+        "abort of something": record(Claim(ABORT, X.subject), 0),
+        "empty": b"",
+    }
+    forged = ("another attempt, renamed", "forged", "of another claim")
+    for name, data in strange.items():
+        world = World(monkeypatch, ALL_BUT_0)
+        world.say(0.0, 1, X)
+        for peer in ALL_BUT_0:
+            world.decisions[peer].hear(0, notice(data))
+        world.run(until=1.0)
+        assert all(set(one._signatures) == {(X, 1)} for one in world.decisions.values()), name
+        world.decisions[2].hear(3 if name in forged else 0, notice(right))  # who passes on no forgery is still heard
+        assert found(world.decisions[2], until=0.0) == (X.subject, ()), name
+
+
+def test_a_flood_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corrupt member signs without end, a corrupt peer forges without end: what is kept and what is checked is bounded."""
+    world = World(monkeypatch, ALL_BUT_0)
+    one, checks = world.decisions[3], []
+    monkeypatch.setattr(one.links, "signed", lambda *args: checks.append(0) or type(one.links).signed(one.links, *args))
+    for k in range(300):
+        claims = [Claim(kind, k.to_bytes(32, "big")) for kind in (VOUCH, ABORT, SILENT)]
+        one.hear(0, notice(*(record(claim, 0) for claim in claims)))
+        one.hear(4, notice(record(claims[0], 0)[:-1] + b"?"))
+    assert len(one._signatures) <= 12 and len(checks) <= 12
+    world.say(0.0, 1, X)
+    world.say(0.0, 2, X)
+    assert same(world.run(), ALL_BUT_0) == (X.subject, ())
+
+
+def test_what_is_passed_on_does_not_grow_with_what_one_member_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL_BUT_0)
+    one, sent = world.decisions[3], []
+    monkeypatch.setattr(one.links, "notify", lambda peer, x: sent.append(len(x)))
+    one.hear(0, notice(*(record(Claim(VOUCH, bytes([k]) * 32), 0) for k in range(100)), record(GONE, 0)))
+    one.hear(1, notice(record(X, 1)))
+    assert sent and max(sent) <= 2 * len(record(X, 0))

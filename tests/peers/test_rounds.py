@@ -1,0 +1,292 @@
+"""Rounds between peers that have only their own arrays: the simulator's bits, and one outcome for all whatever some do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mpcjax.errors import Abort
+from mpcjax.peers.decision import OPENED, Decision
+from mpcjax.peers.election import Election
+from mpcjax.peers.node import Round
+from mpcjax.peers.wire import Wire
+from tests.peers._cheats import Cheat, lies, silent_from, silent_towards, wrong
+from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play, simulated, updates
+from tests.peers._memory import Net
+
+ALL = set(range(PEERS))
+MEMBERS = Election(SEED, PEERS, PARTIES).members((0, 0))
+LIGHT = tuple(sorted(ALL - set(MEMBERS)))
+CHEAT = MEMBERS[1]  # the member that does something wrong
+HONEST = ALL - {CHEAT}
+LONG = pytest.mark.long
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    """Programs are compiled, and have run once: what follows is short against the patience of a message."""
+    compiled()
+    play(consortium(Net(PEERS)))
+
+
+def net(cheat: Cheat | None = None) -> Net:
+    return Net(PEERS, patience=2.0, slot=0.2, cheat=cheat)
+
+
+def agreed(found: list[Any], of: set[int]) -> Round:
+    """The round that these peers have, all the same: outcome, committee, and the committees before that failed."""
+    rounds = [found[peer] for peer in of]
+    for one in rounds:
+        if isinstance(one, Exception):
+            raise one
+    first = rounds[0]
+    same = (first.outcome.packed().tobytes(), first.attempt, first.members, first.failed)
+    assert all((r.outcome.packed().tobytes(), r.attempt, r.members, r.failed) == same for r in rounds)
+    return first
+
+
+def left_out(done: Round) -> set[int]:
+    """Peers without a part in the mean, which is the mean of the others."""
+    accepted = done.outcome.bits["accepted"]
+    right = updates()[accepted].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(done.outcome.value, right, atol=1e-5)
+    return set(np.flatnonzero(~accepted).tolist())
+
+
+@pytest.mark.parametrize(
+    "rule", ["mean", pytest.param("rsa", marks=LONG), pytest.param("centered_clipping", marks=LONG)]
+)
+def test_the_bits_of_the_simulator(rule: str) -> None:
+    compiled(rule)
+    done = agreed(play(consortium(Net(PEERS), rule)), ALL)
+    same = simulated(rule, done.members, (done.number, done.attempt))
+    assert done.attempt == 0 and done.outcome.bits["accepted"].all()
+    assert np.array_equal(done.outcome.value, np.asarray(same.state["value"]))
+
+
+def test_several_rounds_and_their_committees() -> None:
+    nodes = consortium(net())
+    done = [agreed(play(nodes, number), ALL) for number in range(3)]
+    assert [one.members for one in done] == [nodes[0].election.members((number, 0)) for number in range(3)]
+    assert all(left_out(one) == set() for one in done)
+
+
+# peers without a seat
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param(MEMBERS, id="all", marks=LONG),
+        pytest.param(MEMBERS[:1], marks=LONG),
+        pytest.param(MEMBERS[1:2], marks=LONG),
+        MEMBERS[2:],
+    ],
+)
+def test_a_peer_that_does_not_deal_is_left_out(members: tuple[int, ...]) -> None:
+    """Towards all members or one: the others wait for the member that waits, the first attempt stands."""
+    silent = LIGHT[0]
+    done = agreed(play(consortium(net(silent_towards(silent, members)))), ALL - {silent})
+    assert done.attempt == 0 and left_out(done) == {silent}
+
+
+def test_a_peer_that_deals_badly_is_left_out() -> None:
+    dealer = LIGHT[1]
+    done = agreed(play(consortium(net(lies(dealer, "deal/message", MEMBERS[1:2])))), ALL)
+    assert done.attempt == 0 and left_out(done) == {dealer} and not done.outcome.bits["well"][dealer]
+
+
+def test_an_update_that_is_no_number_is_left_out() -> None:
+    def act(given: np.ndarray) -> np.ndarray:
+        given[LIGHT[0], 3] = np.nan
+        return given
+
+    done = agreed(play(consortium(net()), act=act), ALL)
+    assert done.attempt == 0 and left_out(done) == {LIGHT[0]} and not done.outcome.bits["finite"][LIGHT[0]]
+
+
+def test_a_peer_that_comes_late_has_the_same_outcome() -> None:
+    """The others have done with the round before it begins."""
+    nodes, late = consortium(net()), LIGHT[0]
+    found = play(nodes, without=(late,))
+    found[late] = play(nodes, without=tuple(ALL - {late}))[late]
+    assert left_out(agreed(found, ALL)) == {late}
+
+
+# members that stop
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        pytest.param("offline", marks=LONG),
+        pytest.param("deal", marks=LONG),
+        pytest.param("certify", marks=LONG),
+        "verify certificates",
+    ],
+)
+def test_a_member_that_falls_silent(phase: str) -> None:
+    """All others end with the same outcome, of another committee, and know who it was."""
+    done = agreed(play(consortium(net(silent_from(CHEAT, phase)))), HONEST)
+    assert done.failed == ((MEMBERS, (CHEAT,)),) and done.attempt == 1 and CHEAT not in done.members
+    assert left_out(done) == {CHEAT}
+
+
+# an output that somebody may have seen
+
+
+def without_outcome(nodes: list[Any], found: list[Any], of: set[int]) -> None:
+    """All these raised the same after one attempt, and the next round goes on."""
+    assert all(isinstance(found[peer], Abort) and found[peer].phase == "round" for peer in of), found
+    assert len({str(found[peer]) for peer in of}) == 1 and str([list(MEMBERS)]) in str(found[min(of)])
+    assert all(nodes[peer].away == nodes[min(of)].away for peer in of)
+    assert agreed(play(nodes, 1), of).number == 1
+
+
+def test_who_falls_silent_with_the_others_shares_of_the_output_gets_no_second_one() -> None:
+    nodes = consortium(net(silent_from(CHEAT, "open")))
+    found = play(nodes)
+    without_outcome(nodes, found, HONEST)
+    assert nodes[LIGHT[0]].away == {CHEAT}
+
+
+def test_nobody_shows_a_share_of_the_output_before_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each member by itself, before what it sends in the last phase."""
+    said, shown = [], []
+
+    def noted(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        if name.startswith("open/"):
+            shown.append(who)
+            assert who in said
+        return x
+
+    honestly = Decision.say
+
+    def say(self: Decision, claim: Any) -> None:
+        if claim.kind == OPENED:
+            said.append(self.links.me)
+        honestly(self, claim)
+
+    monkeypatch.setattr(Decision, "say", say)
+    agreed(play(consortium(net(noted))), ALL)
+    assert set(shown) == set(said) == set(MEMBERS) and len(said) == PARTIES
+
+
+# members that lie: the kinds of messages, and what comes of a lie to all and to one
+
+LIES = {
+    "offline/keys#3": False,
+    "offline/deal degree t#4": False,
+    "offline/first coin#6/deal": False,
+    "offline/first coin#7": False,
+    "deal/coin#1": False,
+    "deal/roll call": False,
+    "deal/roll call/votes": True,
+    "deal/dealing check#4": False,
+    "certify/squares#1/to king": True,
+    "certify/squares#1/from king": True,
+    "verify certificates/fold#2/to king": False,
+    "verify certificates/challenge#3": False,
+    "verify certificates/last product#10": False,
+    "verify certificates/certificate#11": False,
+    "open/output#1": True,
+}  # and whether it is a fast test
+BROADCASTS = {"offline/first coin#7", "deal/coin#1", "deal/roll call/votes", "deal/dealing check#4"} | {
+    label
+    for label in LIES
+    if label.split("/")[1].split("#")[0] in ("from king", "challenge", "last product", "certificate")
+    or label.startswith("open")
+}
+LABELS = [label if fast else pytest.param(label, marks=LONG) for label, fast in LIES.items()]
+
+
+def stands_by(monkeypatch: pytest.MonkeyPatch, label: str, said: Callable[[np.ndarray], np.ndarray]) -> None:
+    """In the first attempt the cheat tells all members the same, which is not what it should, and echoes that."""
+    honestly = Wire._from_all
+
+    def from_all(self: Wire, name: str, own: np.ndarray) -> np.ndarray:
+        cheats = self.links.me == CHEAT and name == label and self.when == (0, 0)
+        return honestly(self, name, said(own) if cheats else own)
+
+    monkeypatch.setattr(Wire, "_from_all", from_all)
+
+
+def one_right_outcome(cheat: Cheat, label: str) -> None:
+    """For all: of this committee where nobody needs to believe the cheat, or of another."""
+    seen = set()
+
+    def noted(who: int, receiver: int, name: str, x: np.ndarray) -> Any:
+        seen.add((who, name))
+        return cheat(who, receiver, name, x)
+
+    nodes = consortium(net(noted))
+    found = play(nodes)
+    assert (CHEAT, label) in seen, "is that still the name of a message?"
+    if label.startswith("open"):
+        without_outcome(nodes, found, HONEST)
+        return
+    done = agreed(found, HONEST)
+    assert left_out(done) <= {CHEAT} and all(silent == () for _, silent in done.failed)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_member_that_lies_to_one(label: str) -> None:
+    one_right_outcome(lies(CHEAT, label, MEMBERS[2:]), label)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("label", LIES)
+def test_a_member_that_lies_to_all(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a broadcast it stands by its lie, also in the echo. What others dealt it can spoil: then it is found out."""
+    if label in BROADCASTS:
+        stands_by(monkeypatch, label, wrong)
+    one_right_outcome(lies(CHEAT, label) if label not in BROADCASTS else lambda who, to, name, x: x, label)
+
+
+def test_a_broadcast_that_differs_is_found_by_its_echo() -> None:
+    for label in ("deal/coin#1", "deal/coin#1/echo"):
+        done = agreed(play(consortium(net(lies(CHEAT, label, MEMBERS[2:])))), HONEST)
+        assert done.failed == ((MEMBERS, ()),)
+
+
+@pytest.mark.parametrize("label", ["deal/roll call/votes", "deal/dealing check#4"])
+def test_one_member_cannot_have_most_peers_left_out(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that nobody dealt, or not well: of more peers than are corrupt, so the attempt does not go on."""
+    stands_by(monkeypatch, label, np.zeros_like)
+    done = agreed(play(consortium(net())), ALL)
+    assert done.failed == ((MEMBERS, ()),) and left_out(done) == set()
+
+
+@pytest.mark.parametrize("label", ["deal/told#1", "outcome"])
+@pytest.mark.parametrize("nothing", [False, pytest.param(True, marks=LONG)])
+def test_what_one_member_tells_a_peer_is_not_believed(label: str, nothing: bool) -> None:
+    """Coins are believed of t + 1, an outcome of its digest; whoever has the outcome gives it on request."""
+    for teller in MEMBERS:
+        cheat = silent_towards(teller, LIGHT, label) if nothing else lies(teller, label, LIGHT)
+        done = agreed(play(consortium(net(cheat))), ALL)
+        assert done.attempt == 0 and left_out(done) == set()
+
+
+def test_a_message_of_another_shape_is_none() -> None:
+    """From a member of whom something is told: the others are believed. From a dealer: it is left out."""
+    for sender, label, out in ((MEMBERS[0], "deal/told#1", set()), (LIGHT[0], "deal/helpers", {LIGHT[0]})):
+
+        def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+            return x[:-1] if (who, name) == (sender, label) else x  # noqa: B023 - used at once
+
+        done = agreed(play(consortium(net(cheat))), ALL)
+        assert done.attempt == 0 and left_out(done) == out
+
+
+def test_after_so_many_committees_the_round_ends() -> None:
+    """Whoever sits on it, every broadcast differs."""
+
+    def cheat(who: int, receiver: int, label: str, x: np.ndarray) -> np.ndarray:
+        return wrong(x) if label == "offline/first coin#7/echo" else x
+
+    for error in play(consortium(net(cheat), attempts=2)):
+        assert isinstance(error, Abort) and error.check == "echo" and "2 committees did not finish" in str(error)
+        assert str(list(MEMBERS)) in str(error)
