@@ -41,15 +41,17 @@ def attempt(programs: Programs, wire: Wire, task: Task) -> Outcome | None:
         return None
     seat = np.array([wire.seat], np.int32)
     stocks, standing = programs.phases[OFFLINE].run(wire, task.keys, seat)
+    said: dict[str, Any] = {}
     for name, stock in zip(ALL, stocks, strict=True):
         if _needless(name, state):
             continue
         state, standing = programs.phases[name].run(wire, task.keys, seat, stock, state, standing)
         if name == ALL[0]:
             _require_dealers(wire, state["well"])
+            said = {"fits": state["fits"]}
     if not bool(standing.ok):  # every check stops at once; a result that is not verified must not leave this place
         raise Abort("product", phase=ALL[-1])
-    return Outcome.of(state, standing.accused)
+    return Outcome.of(state, said, standing.accused)
 
 
 def _require_dealers(wire: Wire, well: Any) -> None:

@@ -13,20 +13,24 @@ the notices had come: it is too late for signatures that were held back for it a
 longer, in which the slower members finish; for silence, so long that all are heard. An outcome is accepted at once: in a
 round that nobody disturbs nothing is waited for.
 
+Members sign what they broadcast, by the number of the broadcast. Who gets two signatures of one member for one broadcast
+shows them to everybody, and the members sign that it is *caught*: t + 1 of them, one of them honest, have seen the proof.
+
 A member says that it has *opened* before it sends its share of the output; of one member that is believed. So all agree, too,
 on whether anybody may have seen an output of an attempt that failed.
 
-Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was
-silent. Assumes synchrony: a notice between honest peers takes less than half a slot (they start as far apart as one takes, and
-what one of them sends must come in the next slot of all). At most t of the members and f of the peers corrupt, else
-nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an outcome is only as good as its
-members: see `mpcjax.committee_size`.
+Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was silent
+and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than half a slot
+(they start as far apart as one takes, and what one of them sends must come in the next slot of all). At most t of the members
+and f of the peers corrupt, else nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an
+outcome is only as good as its members: see `mpcjax.committee_size`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import struct
 import threading
 import time
@@ -37,16 +41,17 @@ import numpy as np
 
 from mpcjax.peers.links import Links
 
-VOUCH, ABORT, SILENT, OPENED, ACCEPT = b"V", b"A", b"S", b"O", b"+"
+VOUCH, ABORT, SILENT, OPENED, TOLD, CAUGHT, ACCEPT = b"V", b"A", b"S", b"O", b"T", b"C", b"+"
 DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
+NUMBER = 4  # bytes of the number of a broadcast
 RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
-LATER = {VOUCH: 1, OPENED: 1, SILENT: 3}  # slots after the start from which claims of a kind are counted
+LATER = {VOUCH: 1, OPENED: 1, SILENT: 3, CAUGHT: 3}  # slots after the start from which claims of a kind are counted
 _RECORD = struct.Struct("<cIHH32s64s")  # kind, round, attempt, signer, subject, signature
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """`subject`: digest of an outcome, number of a silent peer, of an accepted claim; zeros of the others."""
+    """`subject`: digest of an outcome or an accepted claim, number of a peer, number and digest of a broadcast, or zeros."""
 
     kind: bytes
     subject: bytes = bytes(32)
@@ -54,6 +59,15 @@ class Claim:
     @staticmethod
     def silent(peer: int) -> Claim:
         return Claim(SILENT, peer.to_bytes(32, "big"))
+
+    @staticmethod
+    def caught(peer: int) -> Claim:
+        return Claim(CAUGHT, peer.to_bytes(32, "big"))
+
+    @staticmethod
+    def told(number: int, what: bytes) -> Claim:
+        """What its signer said in the broadcast of this `number`, in this attempt."""
+        return Claim(TOLD, number.to_bytes(NUMBER, "big") + hashlib.sha256(what).digest()[: 32 - NUMBER])
 
     @property
     def accepted(self) -> Claim:
@@ -74,6 +88,7 @@ class Decision:
         self._start: float | None = None
         self._taken: Counter[tuple[int, bytes, int]] = Counter()
         self._forgers: set[int] = set()  # peers that passed on what nobody has signed, which no honest one does
+        self._proven: set[int] = set()
         self._passed_on = False
 
     # what this peer says
@@ -82,6 +97,22 @@ class Decision:
         """Signs and tells everybody. Of a member only: others have nothing to say."""
         with self._changed:
             self._sign([claim])
+
+    def signature(self, claim: Claim) -> bytes:
+        """This peer's, 64 bytes, told to nobody."""
+        return self.links.sign(self._statement(claim))
+
+    def signed(self, records: dict[Signed, bytes]) -> bool:
+        """Whether all these signatures are right."""
+        return all(self.links.signed(who, self._statement(claim), found) for (claim, who), found in records.items())
+
+    def show(self, records: dict[Signed, bytes]) -> None:
+        """What members broadcast, as they signed it for this one. All of them do this when two did not hear the same."""
+        with self._changed:
+            right = {one: found for one, found in records.items() if self.signed({one: found})}
+            self._signatures |= right
+            self._tell(list(right))
+            self._consider()
 
     def over(self) -> bool:
         """Whether there is no use in waiting for the protocol's messages any more."""
@@ -104,8 +135,9 @@ class Decision:
         if claim.kind == ACCEPT:
             return signer < self.links.peers and any(claim == other.accepted for other in self._claims())
         subjects = {kind: [Claim(kind)] for kind in (ABORT, OPENED)}
-        subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim]}
-        few = claim.kind == SILENT or self._taken[peer, claim.kind, signer] < RELAYED
+        subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim], TOLD: [claim]}
+        subjects |= {CAUGHT: [Claim.caught(who) for who in self.members]}
+        few = claim.kind in (SILENT, CAUGHT) or self._taken[peer, claim.kind, signer] < RELAYED
         return signer in self.members and claim in subjects.get(claim.kind, ()) and few
 
     def _take(self, peer: int, one: Signed, signature: bytes) -> None:
@@ -135,7 +167,7 @@ class Decision:
             return min(outcome), ()
         slot = self._slot()
         if slot >= self.corrupt + 2 + LATER[SILENT] or (self._start is None and time.monotonic() >= until):
-            return None, self._silent()
+            return None, self._named(SILENT)
         if 2 <= slot <= LATER[SILENT]:
             self._say_who_is_silent()
         return None
@@ -145,8 +177,13 @@ class Decision:
         with self._changed:
             return Claim(OPENED) in self._accepted
 
-    def _silent(self) -> tuple[int, ...]:
-        return tuple(sorted(int.from_bytes(c.subject, "big") for c in self._accepted if c.kind == SILENT))
+    def caught(self) -> tuple[int, ...]:
+        """Members of whom all agree, once there is a result, that they told others different things."""
+        with self._changed:
+            return self._named(CAUGHT)
+
+    def _named(self, kind: bytes) -> tuple[int, ...]:
+        return tuple(sorted(int.from_bytes(c.subject, "big") for c in self._accepted if c.kind == kind))
 
     def _sign(self, claims: Iterable[Claim]) -> None:
         mine = [(claim, self.links.me) for claim in claims]
@@ -163,6 +200,7 @@ class Decision:
         if self._start is None and len(done) > self.threshold:
             self._start = time.monotonic() if at is None else at
             self._tell(list(done.values()))
+        self._say_who_is_caught()
         for claim in self._claims():
             if claim not in self._accepted and self._supported(claim):
                 self._accept(claim)
@@ -176,6 +214,16 @@ class Decision:
         claims = [Claim.silent(who) for who in self.members if who not in heard and who != self.links.me]
         if self.links.me in self.members and any((claim, self.links.me) not in self._signatures for claim in claims):
             self._sign(claims)
+
+    def _say_who_is_caught(self) -> None:
+        """Whoever has signed two things for one broadcast; with the proof, so that all members can say it."""
+        told = sorted((who, claim.subject) for claim, who in self._signatures if claim.kind == TOLD)
+        for (who, one), (whose, other) in itertools.pairwise(told):
+            if who == whose and one[:NUMBER] == other[:NUMBER] and who not in self._proven:
+                self._proven.add(who)
+                self._tell([(Claim(TOLD, one), who), (Claim(TOLD, other), who)])
+                if self.links.me in self.members:
+                    self._sign([Claim.caught(who)])
 
     def _claims(self) -> list[Claim]:
         return list(dict.fromkeys(claim for claim, _ in self._signatures if claim.kind in LATER))

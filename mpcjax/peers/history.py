@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.links import TIMELESS, Links, Lost
 from mpcjax.peers.outcome import Outcome
 
@@ -22,32 +23,26 @@ _ASK = struct.Struct("<cII")  # "H", round, which time it is asked
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Record:
-    """Of a finished round: who sat in which attempt, the outcome, and who all agreed to be away or caught after it."""
+    """Of a finished round: who sat in which attempt, the outcome, and what all agreed on about each other after it."""
 
     attempt: int
     members: tuple[int, ...]
-    away: frozenset[int]
-    caught: frozenset[int]
+    conduct: Conduct
     outcome: Outcome
     stands: bool = True  # or there is no outcome, and nobody has one
 
     def packed(self, peers: int) -> np.ndarray:
         """A first byte of 1, or 2 where there is no outcome, then all of it: uint8, of a length that shapes alone decide."""
-        sets = [np.isin(np.arange(peers), list(kept)).astype(np.uint8) for kept in (self.away, self.caught)]
         head = struct.pack(f"<BH{len(self.members)}H", 1 if self.stands else 2, self.attempt, *self.members)
-        return np.concatenate([np.frombuffer(head, np.uint8), *sets, self.outcome.packed()])
+        return np.concatenate([np.frombuffer(head, np.uint8), self.conduct.packed(peers), self.outcome.packed()])
 
     def unpacked(self, packed: np.ndarray, peers: int) -> Record:
         """One of the shapes of this one."""
         form = struct.Struct(f"<BH{len(self.members)}H")
         stands, attempt, *members = form.unpack(packed[: form.size].tobytes())
-        away, caught = (
-            frozenset(np.flatnonzero(packed[start : start + peers]).tolist())
-            for start in (form.size, form.size + peers)
-        )
-        return Record(
-            attempt, tuple(members), away, caught, self.outcome.unpacked(packed[form.size + 2 * peers :]), stands == 1
-        )
+        rest = form.size + self.conduct.packed(peers).size
+        conduct, outcome = Conduct.unpacked(packed[form.size : rest]), self.outcome.unpacked(packed[rest:])
+        return Record(attempt, tuple(members), conduct, outcome, stands == 1)
 
 
 class History:

@@ -34,6 +34,7 @@ class Links(abc.ABC):
     """The peer number `me` of `peers`. `patience`: seconds that a message may take; `slot`: that a notice may, at most.
 
     `stopped()`, asked while waiting, ends a wait with `Stopped`. `heard` is called with every notice, in another thread.
+    `session`: what no other session of these peers has; without it, what a peer signed in one would count in another.
     """
 
     me: int
@@ -42,6 +43,7 @@ class Links(abc.ABC):
     slot: float
 
     def __init__(self) -> None:
+        self.session = b""
         self.heard: Callable[[int, np.ndarray], None] = lambda peer, notice: None
 
     @abc.abstractmethod
@@ -74,7 +76,7 @@ class Links(abc.ABC):
 
     @abc.abstractmethod
     def sign(self, statement: bytes) -> bytes:
-        """64 bytes; nobody else can make them, and they are of no use in another run."""
+        """64 bytes; nobody else can make them, and they are of no use in another run or session."""
 
     @abc.abstractmethod
     def signed(self, peer: int, statement: bytes, signature: bytes) -> bool:

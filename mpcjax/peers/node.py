@@ -17,7 +17,8 @@ import numpy as np
 
 from mpcjax.errors import Abort
 from mpcjax.peers.attempt import Task, attempt
-from mpcjax.peers.decision import ABORT, OPENED, VOUCH, Claim, Decision
+from mpcjax.peers.conduct import Conduct
+from mpcjax.peers.decision import ABORT, VOUCH, Claim, Decision
 from mpcjax.peers.election import Election
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Links, Lost, Stopped
@@ -58,7 +59,6 @@ class Node:
     """One peer. `corrupt`: the most peers that may be, those that are not there included.
 
     `keys_for(when, seat, peer)`: the randomness of an attempt, fresh by default.
-    `away`: peers that all agree were not there or were caught; not drawn while enough others are left.
     """
 
     def __init__(
@@ -68,15 +68,14 @@ class Node:
         self.links, self.election, self.programs = links, election, programs
         self.corrupt, self.attempts = corrupt, attempts
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
-        self.away: set[int] = set()
-        self.caught: set[int] = set()
+        self.conduct = Conduct()
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early: dict[int, deque[tuple[float, np.ndarray]]] = {p: deque(maxlen=EARLY) for p in range(links.peers)}
         self._packed: dict[tuple[int, int], np.ndarray] = {}
         self._back: dict[int, int] = {}  # peers that were away, and the round from which on they are there
         self._given: set[tuple[int, tuple[int, int]]] = set()
         self._lock = threading.Lock()
-        self.history = History(links, corrupt, Record(0, (0,) * election.size, frozenset(), frozenset(), self._blank()))
+        self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
         links.heard = self._heard
 
     def round(self, number: int, update: np.ndarray, public: Public) -> Round:
@@ -85,7 +84,7 @@ class Node:
         Raises `Abort` after all attempts, or after one whose output a corrupt member may have seen; all honest peers do.
         """
         start, failed = time.monotonic(), []
-        if self.links.me in self.away:
+        if self.links.me in self.conduct.away:
             self._say_to_all(_BACK.pack(b"R", number))
         for k in range(self.attempts):
             found = self._attempt((number, k), update, public, failed)
@@ -96,8 +95,7 @@ class Node:
             failed.append(found)
             if self._decisions[number, k].opened():
                 break
-        blank = dataclasses.replace(self.history.blank, away=frozenset(self.away), caught=frozenset(self.caught))
-        self.history.add(number, dataclasses.replace(blank, stands=False))
+        self.history.add(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         committees = [list(members) for members, _ in failed]
         raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
 
@@ -105,7 +103,7 @@ class Node:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
-        self.away, self.caught = set(found.away), set(found.caught)
+        self.conduct = found.conduct
         self.history.add(number, found)
         self.links.advance((number, found.attempt))
         done = Round(found.outcome, number, found.attempt, found.members, (), 0.0, {})
@@ -114,26 +112,20 @@ class Node:
     def _attempt(
         self, when: tuple[int, int], update: np.ndarray, public: Public, failed: list[Any]
     ) -> Round | tuple[tuple[int, ...], tuple[int, ...]]:
-        begun, members = time.monotonic(), self.election.members(when, self.away | self.caught)
-        scheme = self.programs.setup.scheme
+        begun, members = time.monotonic(), self.election.members(when, self.conduct.undrawn)
         self.links.advance(when)
         decision = self._decide(when, members)
         LOG.info("attempt round=%d attempt=%d members=%s", *when, list(members))
         long, least = begun + LONG * self.links.patience, self.links.peers - self.corrupt
 
-        def stopped() -> bool:
-            return decision.over() or time.monotonic() > long
-
-        wire = Wire(
-            self.links, members, scheme.threshold, when, self.programs.told, stopped, least, self._absent(when[0]),
-            lambda: decision.say(Claim(OPENED)),
-        )  # fmt: skip
+        wire = Wire(self.links, decision, self.programs.told, long, least, self._absent(when[0]))
         keys = self.keys_for(when, wire.seat or 0, self.links.me)
         packed = self._run(wire, Task(update, public, keys), decision)
         found, silent = decision.result(max(2 * long - begun, self.links.due()))
         if found is None:
-            LOG.warning("failed round=%d attempt=%d silent=%s", *when, list(silent))
-            self.away |= set(silent)
+            caught = decision.caught()
+            LOG.warning("failed round=%d attempt=%d silent=%s caught=%s", *when, list(silent), list(caught))
+            self.conduct = self.conduct.failed(silent, caught)
             return members, silent
         if packed is None or digest(packed) != found:
             packed = self._fetched(when, members, found)
@@ -177,11 +169,8 @@ class Node:
         raise Lost(members[0], GIVEN, "nobody who has it gave the outcome of this round")
 
     def _settle(self, done: Round) -> None:
-        """What all agree on after a round: who dealt, and who lied."""
-        self.away = set(np.flatnonzero(~done.outcome.bits["well"]).tolist())
-        self.caught |= set(done.liars)
-        kept = frozenset(self.away), frozenset(self.caught)
-        self.history.add(done.number, Record(done.attempt, done.members, *kept, done.outcome))
+        self.conduct = self.conduct.settled(done.outcome, done.liars)
+        self.history.add(done.number, Record(done.attempt, done.members, self.conduct, done.outcome))
         with self._lock:
             for table in (self._decisions, self._packed):
                 for when in [when for when in table if when[0] < done.number]:
@@ -215,7 +204,7 @@ class Node:
             decision.hear(peer, notice)
 
     def _absent(self, number: int) -> Callable[[int], bool]:
-        return lambda peer: peer in self.away and self._back.get(peer, -1) < number
+        return lambda peer: peer in self.conduct.away and self._back.get(peer, -1) < number
 
     def _say_to_all(self, data: bytes) -> None:
         for peer in set(range(self.links.peers)) - {self.links.me}:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-BITS = ("accepted", "finite", "well", "certified")  # of every peer
+BITS = ("accepted", "finite", "well", "certified", "fits")  # of every peer; fits: it does not withdraw
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,8 +21,9 @@ class Outcome:
     order: np.ndarray
 
     @classmethod
-    def of(cls, state: dict[str, Any], accused: Any) -> Outcome:
-        bits = {name: np.asarray(state[name], bool) for name in BITS}
+    def of(cls, state: dict[str, Any], said: dict[str, Any], accused: Any) -> Outcome:
+        """`state` in the end, and what peers `said` of themselves."""
+        bits = {name: np.asarray((said | state)[name], bool) for name in BITS}
         order = np.asarray(state.get("order", ()), np.int32)
         return cls(np.asarray(state["value"], np.float32), bits, np.asarray(accused, bool), order)
 

@@ -73,6 +73,7 @@ class Peer:
         self._behind = seed is not None
         self.links = Tls(channels, terms.slot_seconds, terms.grace_seconds)
         self.seed = agree_on_seed(self.links) if seed is None else seed
+        self.links.session = self.seed
         self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
         self._node: Node | None = None
 
@@ -135,7 +136,7 @@ class Peer:
         before, election = self._node, Election(self.seed, self.peers, self.terms.committee)
         self._node = Node(self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts)
         if before is not None:
-            self._node.away, self._node.caught = before.away, before.caught
+            self._node.conduct = before.conduct
         return self._node
 
     def _report(self, setup: Any, done: Round) -> Report:

@@ -69,7 +69,7 @@ class Tls(Links):
         self.channels.advance(*when)
 
     def sign(self, statement: bytes) -> bytes:
-        return self.channels.sign(CONTEXT, statement)
+        return self.channels.sign(CONTEXT, self.session + statement)
 
     def signed(self, peer: int, statement: bytes, signature: bytes) -> bool:
-        return self.channels.signed(peer, CONTEXT, statement, signature)
+        return self.channels.signed(peer, CONTEXT, self.session + statement, signature)

@@ -17,17 +17,15 @@ import numpy as np
 from mpcjax.checks import verdict
 from mpcjax.errors import Abort
 from mpcjax.fabric import Mark
+from mpcjax.peers.decision import OPENED, Claim, Decision
 from mpcjax.peers.links import Links, Lost
 from mpcjax.phases import ALL
 from mpcjax.segments import Outside
 
-DIGEST = np.zeros(32, np.uint8)
-
 
 class Wire(Outside):
-    """One attempt, `when`, of the committee of `members`. `told`: see `Programs`. `stopped`: see `Links`.
+    """One attempt; what becomes of it is up to `decision`. `told`: see `Programs`. At the time `long` all waiting ends.
     `absent(peer)`: it was not there before, and has not said that it is back; then it is not waited for.
-    `opening()` is called before the first share of the output is sent.
 
     `missed`: peers of whom something did not come. `least`: so many must have dealt well, or the attempt ends.
 
@@ -39,27 +37,31 @@ class Wire(Outside):
     def __init__(
         self,
         links: Links,
-        members: tuple[int, ...],
-        threshold: int,
-        when: tuple[int, int],
+        decision: Decision,
         told: dict[str, frozenset[str]],
-        stopped: Callable[[], bool] = lambda: False,
-        least: int = 0,
-        absent: Callable[[int], bool] = lambda peer: False,
-        opening: Callable[[], None] = lambda: None,
+        long: float,
+        least: int,
+        absent: Callable[[int], bool],
     ):
-        self.links, self.members, self.threshold, self.when = links, members, threshold, when
-        self.told, self.stopped, self.least, self.absent = told, stopped, least, absent
-        self.seat: Any = members.index(links.me) if links.me in members else None
+        self.links, self.decision, self.told, self.long, self.least, self.absent = (
+            links,
+            decision,
+            told,
+            long,
+            least,
+            absent,
+        )
+        self.members, self.threshold, self.when = decision.members, decision.threshold, decision.when
+        self.seat: Any = self.members.index(links.me) if links.me in self.members else None
         self.missed: dict[int, str] = {}
-        self.opening: Callable[[], None] | None = opening
+        self._opened, self._broadcasts = False, 0
         self._together()
 
     def meet(self, mark: Mark, step: str, due: Any, *x: Any) -> Any:
         label = f"{mark.phase}/{mark.label}{step}"
-        if mark.phase == ALL[-1] and self.opening is not None:
-            self.opening()
-            self.opening = None
+        if mark.phase == ALL[-1] and not self._opened and self.seat is not None:
+            self._opened = True
+            self.decision.say(Claim(OPENED))
         if mark.kind == "told" and self.seat is None:
             return self._hear(label, due)
         return getattr(self, "_" + mark.kind)(mark, label, *(np.asarray(part) for part in x))
@@ -89,10 +91,18 @@ class Wire(Outside):
         return received
 
     def _echo(self, label: str, received: np.ndarray) -> None:
-        """Whoever told two members different things is found out before anybody uses them."""
-        digest = np.frombuffer(hashlib.sha256(received.tobytes()).digest(), np.uint8)
-        digests = self._from_all(f"{label}/echo", digest)
-        if not verdict("echo", bool((digests == digest).all())):
+        """Whoever told two members different things is found out before anybody uses them, and has signed both."""
+        claims = [Claim.told(self._broadcasts, one.tobytes()) for one in received]
+        self._broadcasts += 1
+        own = self.decision.signature(claims[self.seat])
+        digest = hashlib.sha256(received.tobytes()).digest()
+        echoes = self._from_all(f"{label}/echo", np.frombuffer(digest + own, np.uint8))
+        signed = {
+            (c, who): echo[len(digest) :].tobytes() for c, who, echo in zip(claims, self.members, echoes, strict=True)
+        }
+        same = bool((echoes[:, : len(digest)] == np.frombuffer(digest, np.uint8)).all())
+        if not verdict("echo", same and self.decision.signed(signed)):
+            self.decision.show(signed)
             raise Abort(
                 "echo", phase=label, remedy="a member told different things; another committee repeats the round"
             )
@@ -139,7 +149,7 @@ class Wire(Outside):
                 self.missed[peer] = "it is away"
             elif peer not in self.missed:
                 try:
-                    found[peer] = self.links.receive(peer, self.when, label, own, until, self.stopped)
+                    found[peer] = self.links.receive(peer, self.when, label, own, until, self._stopped)
                 except Lost as lost:
                     self.missed[peer] = lost.why
         return found
@@ -193,6 +203,9 @@ class Wire(Outside):
         shown[0, disputed] = 1
         return shown
 
+    def _stopped(self) -> bool:
+        return self.decision.over() or time.monotonic() > self.long
+
     def _others(self) -> list[int]:
         return [seat for seat in range(len(self.members)) if seat != self.seat]
 
@@ -208,4 +221,4 @@ class Wire(Outside):
         self.links.send(peer, self.when, label, np.ascontiguousarray(x))
 
     def _receive(self, peer: int, label: str, like: Any, until: float) -> np.ndarray:
-        return self.links.receive(peer, self.when, label, like, until, self.stopped)
+        return self.links.receive(peer, self.when, label, like, until, self._stopped)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcjax.peers.decision import ABORT, LATER, OPENED, SILENT, VOUCH, Claim
+from mpcjax.peers.decision import ABORT, CAUGHT, LATER, OPENED, SILENT, TOLD, VOUCH, Claim
 from tests.peers._clock import SLOT, WHEN, World, found, record
 
 X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
@@ -155,6 +155,40 @@ def test_a_corrupt_member_that_says_it_late_to_one(
     all_know(world, ALL_BUT_0)
 
 
+ONE, OTHER, NEXT = Claim.told(7, b"one"), Claim.told(7, b"other"), Claim.told(8, b"other")
+
+
+def caught(world: World, peers: tuple[int, ...]) -> tuple[int, ...]:
+    """Whom these peers have all caught."""
+    return same({peer: world.decisions[peer].caught() for peer in peers}, peers)
+
+
+def test_who_signed_two_things_for_one_broadcast_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the two signatures come from, and not by a signature for another broadcast."""
+    for first, second, proven in ((ONE, OTHER, True), (ONE, NEXT, False), (ONE, ONE, False)):
+        for where in (1, 2, 3):
+            world = World(monkeypatch, ALL_BUT_0)
+            world.inject(0.0, 1, (first, 0))
+            world.inject(0.0, where, (second, 0))
+            world.say(0.1, 1, GONE)
+            world.say(0.2, 2, GONE)
+            world.decisions[1].show({(first, 0): record(first, 0)[-64:]})
+            assert same(world.run(), ALL_BUT_0) == (None, (0,))
+            assert caught(world, ALL_BUT_0) == ((0,) if proven else ())
+
+
+def test_a_corrupt_member_alone_catches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, GONE)
+    world.say(0.1, 2, GONE)
+    world.decisions[1].show({(ONE, 1): record(ONE, 1)[-64:]})
+    for peer in ALL_BUT_0:
+        world.inject(0.3, peer, (Claim.caught(1), 0), (Claim.caught(1).accepted, 0), (Claim.caught(4), 0))
+        world.decisions[peer].hear(0, notice(record(OTHER, 1)[:-1] + b"?"))
+    same(world.run(), ALL_BUT_0)
+    assert caught(world, ALL_BUT_0) == ()
+
+
 # signatures released late
 
 
@@ -194,12 +228,11 @@ def test_with_two_corrupt_of_five_members_and_a_peer(
     same(world.run(), honest)
 
 
+CLAIMS = [X, Y, GONE, Claim(OPENED), Claim.silent(1), Claim.silent(2), Claim.silent(0), ONE, OTHER, Claim.caught(1)]
 EVENTS = st.tuples(
     st.integers(0, 90),  # tenths of a slot
     st.sampled_from(ALL_BUT_0),
-    st.sets(
-        st.sampled_from([X, Y, GONE, Claim(OPENED), Claim.silent(1), Claim.silent(2), Claim.silent(0)]), max_size=4
-    ),
+    st.sets(st.sampled_from(CLAIMS), max_size=4),
     st.booleans(),
     st.booleans(),
 )
@@ -222,6 +255,7 @@ def test_any_schedule(says: Any, events: Any, delay: float) -> None:
             world.inject(when / 10, receiver, *signed, knowing=knowing)
         digest, _ = same(world.run(), ALL_BUT_0)
         assert digest in (None, X.subject)
+        assert digest is not None or caught(world, ALL_BUT_0) in ((), (0,))
         assert digest is not None or all_know(world, ALL_BUT_0) in (False, True)
 
 
@@ -276,6 +310,7 @@ def test_strange_signatures_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> 
         "nobody accepts": record(X.accepted, 60_000),
         "accepts what nobody claims": record(Y.accepted, 0),
         "no kind": record(Claim(b"?", X.subject), 0),
+        "caught nobody": record(Claim.caught(4), 0),
         "silent nobody": record(Claim.silent(77), 0),
         "abort of something": record(Claim(ABORT, X.subject), 0),
         "empty": b"",
@@ -298,10 +333,10 @@ def test_a_flood_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     one, checks = world.decisions[3], []
     monkeypatch.setattr(one.links, "signed", lambda *args: checks.append(0) or type(one.links).signed(one.links, *args))
     for k in range(300):
-        claims = [Claim(kind, k.to_bytes(32, "big")) for kind in (VOUCH, ABORT, SILENT)]
+        claims = [Claim(kind, k.to_bytes(32, "big")) for kind in (VOUCH, ABORT, SILENT, TOLD, CAUGHT)]
         one.hear(0, notice(*(record(claim, 0) for claim in claims)))
         one.hear(4, notice(record(claims[0], 0)[:-1] + b"?"))
-    assert len(one._signatures) <= 12 and len(checks) <= 12
+    assert len(one._signatures) <= 20 and len(checks) <= 20
     world.say(0.0, 1, X)
     world.say(0.0, 2, X)
     assert same(world.run(), ALL_BUT_0) == (X.subject, ())

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mpcjax.errors import Abort
-from mpcjax.peers.decision import OPENED, Decision
+from mpcjax.peers.decision import OPENED, Claim, Decision
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Round
 from mpcjax.peers.wire import Wire
-from tests.peers._cheats import Cheat, lies, silent_from, silent_towards, wrong
+from tests.peers._cheats import MODULUS, Cheat, lies, silent_from, silent_towards, wrong
 from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play, simulated, updates
 from tests.peers._memory import Net
 
@@ -99,6 +99,34 @@ def test_a_peer_that_deals_badly_is_left_out() -> None:
     assert done.attempt == 0 and left_out(done) == {dealer} and not done.outcome.bits["well"][dealer]
 
 
+def test_a_certificate_that_fails_is_a_cheat_and_withdrawing_is_none() -> None:
+    """The shares of one dealer lie on a polynomial, and not that of what it proves; another's update is too large."""
+    false, large = LIGHT
+
+    def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        if who != false or name != "deal/message":
+            return x
+        return (x + np.uint64(MEMBERS.index(receiver) << 50)) % np.uint64(MODULUS)
+
+    def act(given: np.ndarray) -> np.ndarray:
+        given[large] *= 1e9
+        return given
+
+    nodes = consortium(net(cheat))
+    found = play(nodes, act=act)
+    for node, done in zip(nodes, found, strict=True):
+        assert not done.outcome.bits["accepted"][[false, large]].any() and done.outcome.bits["well"].all()
+        assert node.conduct.caught == {false}
+
+
+def test_who_was_left_out_may_still_sit_on_a_committee() -> None:
+    """A corrupt member can have an honest peer left out; were it not drawn then, corrupt ones would be drawn more often."""
+    silent = LIGHT[0]
+    nodes = consortium(net(silent_towards(silent, MEMBERS[:1])))
+    assert left_out(agreed(play(nodes), ALL)) == {silent}
+    assert all(node.conduct.away == {silent} and node.conduct.undrawn == set() for node in nodes)
+
+
 def test_an_update_that_is_no_number_is_left_out() -> None:
     def act(given: np.ndarray) -> np.ndarray:
         given[LIGHT[0], 3] = np.nan
@@ -142,7 +170,7 @@ def without_outcome(nodes: list[Any], found: list[Any], of: set[int]) -> None:
     """All these raised the same after one attempt, and the next round goes on."""
     assert all(isinstance(found[peer], Abort) and found[peer].phase == "round" for peer in of), found
     assert len({str(found[peer]) for peer in of}) == 1 and str([list(MEMBERS)]) in str(found[min(of)])
-    assert all(nodes[peer].away == nodes[min(of)].away for peer in of)
+    assert all(nodes[peer].conduct == nodes[min(of)].conduct for peer in of)
     assert agreed(play(nodes, 1), of).number == 1
 
 
@@ -150,7 +178,7 @@ def test_who_falls_silent_with_the_others_shares_of_the_output_gets_no_second_on
     nodes = consortium(net(silent_from(CHEAT, "open")))
     found = play(nodes)
     without_outcome(nodes, found, HONEST)
-    assert nodes[LIGHT[0]].away == {CHEAT}
+    assert nodes[LIGHT[0]].conduct.silent == {CHEAT}
 
 
 def test_nobody_shows_a_share_of_the_output_before_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +278,33 @@ def test_a_broadcast_that_differs_is_found_by_its_echo() -> None:
     for label in ("deal/coin#1", "deal/coin#1/echo"):
         done = agreed(play(consortium(net(lies(CHEAT, label, MEMBERS[2:])))), HONEST)
         assert done.failed == ((MEMBERS, ()),)
+
+
+@pytest.mark.parametrize(
+    "label", ["deal/coin#1", *(pytest.param(label, marks=LONG) for label in sorted(BROADCASTS - {"deal/coin#1"}))]
+)
+def test_who_tells_different_things_is_caught(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It signs for everybody what it told that one; all agree, and it is not drawn any more."""
+    honestly, told = Wire._send, {}
+
+    def send(self: Wire, peer: int, name: str, x: np.ndarray) -> None:
+        if self.links.me == CHEAT and self.when == (0, 0) and peer == MEMBERS[2]:
+            if name == label:
+                told[label] = x = wrong(x)
+            elif name == f"{label}/echo":
+                signature = self.decision.signature(Claim.told(self._broadcasts - 1, told[label].tobytes()))
+                x = np.concatenate([x[:32], np.frombuffer(signature, np.uint8)])
+        honestly(self, peer, name, x)
+
+    monkeypatch.setattr(Wire, "_send", send)
+    nodes = consortium(net())
+    found = play(nodes)
+    if label.startswith("open"):
+        without_outcome(nodes, found, HONEST)
+    else:
+        assert agreed(found, HONEST).failed == ((MEMBERS, ()),)
+    assert all(nodes[peer].conduct.caught == {CHEAT} for peer in HONEST)
+    assert all(CHEAT not in agreed(play(nodes, number), HONEST).members for number in (2, 3))
 
 
 @pytest.mark.parametrize("label", ["deal/roll call/votes", "deal/dealing check#4"])

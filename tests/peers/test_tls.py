@@ -57,6 +57,15 @@ def test_the_bits_of_the_simulator(links: list[Tls]) -> None:
         assert np.array_equal(rounds[0].outcome.value, np.asarray(same.state["value"]))
 
 
+def test_what_was_signed_in_one_session_does_not_count_in_another(links: list[Tls]) -> None:
+    """A consortium that starts again with the same keys: rounds have the same numbers, and something else was said in them."""
+    links[0].session = links[1].session = b"one"
+    signature = links[0].sign(b"statement")
+    assert links[1].signed(0, b"statement", signature)
+    links[1].session = b"another"
+    assert not links[1].signed(0, b"statement", signature)
+
+
 def test_a_peer_that_is_gone_is_left_out_and_learns_later_what_it_missed(links: list[Tls]) -> None:
     nodes = consortium(over(links))
     everybody = play(nodes, 0)
@@ -74,7 +83,7 @@ def test_a_peer_that_is_gone_is_left_out_and_learns_later_what_it_missed(links: 
         for number, of in ((0, everybody[0]), (1, rest[0])):
             found, running = back.missed(number)
             assert found.outcome.packed().tobytes() == of.outcome.packed().tobytes() and not running
-        assert back.away == {gone}
+        assert back.conduct.away == {gone}
 
 
 def test_connect_and_aggregate(paths: list[Path]) -> None:
