@@ -281,6 +281,6 @@ def prefix_products(rt: Runtime, x: Any) -> Any:
 
 def sklansky(length: int, levels: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Level by level, which positions to extend, and by the stretch ending at which: prefixes in blocks of 2^levels."""
-    every = np.arange(length)
+    every = np.arange(length, dtype=np.int32)
     extended = [every[every >> level & 1 == 1] for level in range(levels)]
     return [(here, (here >> level << level) - 1) for level, here in enumerate(extended)]

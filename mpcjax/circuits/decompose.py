@@ -59,8 +59,8 @@ def decompose(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | Non
     if short:
         return _digits(rt, chain, g, p, levels, None)
     wanted = rt.field.exponent if width is None else width
-    ends = [min(start + (1 << levels), length) - 1 for start in range(0, length, 1 << levels)]
-    borrow = _around(rt, g[..., np.array(ends)], p[..., np.array(ends)])
+    ends = np.minimum(np.arange(0, length, 1 << levels, dtype=np.int32) + (1 << levels), length) - 1
+    borrow = _around(rt, g[..., ends], p[..., ends])
     return _digits(rt, at(chain, slice(wanted)), g[..., :wanted], p[..., :wanted], levels, borrow)
 
 
@@ -108,24 +108,24 @@ def _around(rt: Runtime, g: Any, p: Any) -> Any:
     """
     blocks, reach = g.shape[-1], 1
     if blocks > 4 and is_few(g):
-        every = np.arange(blocks)
+        every = np.arange(blocks, dtype=np.int32)
         windows = [1 << level for level in range(math.ceil(math.log2(blocks)))]
         levels = [[*zip((every - reach) % blocks, every, every, strict=True)] for reach in windows]
         return _looped(rt, g, p, levels)[0][..., (every - 1) % blocks]
     while reach < blocks:
-        below, last = (np.arange(blocks) - reach) % blocks, 2 * reach >= blocks
+        below, last = (np.arange(blocks, dtype=np.int32) - reach) % blocks, 2 * reach >= blocks
         if last:
             g = rt.field.add(g, multiply(rt, p, g[..., below]))
         else:
             joint = multiply(rt, p[..., None, :], jnp.stack([g[..., below], p[..., below]], axis=-2))
             g, p = rt.field.add(g, joint[..., 0, :]), joint[..., 1, :]
         reach *= 2
-    return g[..., (np.arange(blocks) - 1) % blocks]
+    return g[..., (np.arange(blocks, dtype=np.int32) - 1) % blocks]
 
 
 def _digits(rt: Runtime, chain: Chain, g: Any, p: Any, levels: int, borrow: Any) -> Any:
     """c_i xor r_i xor (borrow into i), from the stretches that end at i and those before. No level if no `borrow`."""
-    field, places = rt.field, np.arange(g.shape[-1])
+    field, places = rt.field, np.arange(g.shape[-1], dtype=np.int32)
     first = places % (1 << levels) == 0
     before = np.maximum(places - 1, 0)
     earlier = jnp.where(first, field.zeros(()), g[..., before])

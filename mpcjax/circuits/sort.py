@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.circuits.compare import less_than
-from mpcjax.protocols import multiply, repeat
+from mpcjax.protocols import multiply, repeat, upper_triangle
 from mpcjax.runtime import Runtime
 
 Level = list[tuple[int, int]]
@@ -113,7 +113,7 @@ def ranks(rt: Runtime, x: Any, *, width: int | None = None) -> Any:
     i comes before j > i unless x_j < x_i. Cost: n (n - 1) / 2 comparisons, all at once. Revealed: nothing.
     """
     field, n = rt.field, x.shape[-1]
-    i, j = np.triu_indices(n, 1)
+    i, j = upper_triangle(n, 1)
     later = less_than(rt, x[..., j], x[..., i], width=width)  # for every pair i < j: j comes before i
     place, above = np.zeros((n, n), np.int32), np.triu(np.ones((n, n), bool), 1)
     place[i, j] = place[j, i] = np.arange(len(i))

@@ -21,7 +21,7 @@ class Simulated(Fabric):
     traceable = True
 
     def __init__(self, parties: int, tamper: Tamper | None = None):
-        super().__init__(parties, np.arange(parties), tamper)
+        super().__init__(parties, np.arange(parties, dtype=np.int32), tamper)
 
     def _received(self, x: Any) -> Any:
         """Without an adversary all words were made by this very program, and are canonical already."""

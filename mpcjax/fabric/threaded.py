@@ -45,7 +45,7 @@ class Threaded(Fabric):
     """The end of one party at a hub. Values are concrete: protocol code runs eagerly, and a failed check raises."""
 
     def __init__(self, hub: Hub, party: int, tamper: Tamper | None = None):
-        super().__init__(hub.parties, np.array([party]), tamper)
+        super().__init__(hub.parties, np.array([party], np.int32), tamper)
         self.hub, self.party = hub, party
 
     def _exchange(self, x: Any, label: str) -> Any:

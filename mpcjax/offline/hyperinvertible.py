@@ -56,7 +56,7 @@ def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
 def _exchanged(rt: Runtime, keys: Any) -> Any:
     """Every party sends `keys [rows, 2t, 8]` to the first 2t others: `[rows, dealer, 8]`, zeros from the rest."""
     receivers = expanding(rt.scheme.parties, keys.shape[1])
-    slots = jnp.asarray(np.cumsum(receivers, axis=1))[rt.fabric.rows]  # 1, 2, ... at who gets one
+    slots = jnp.asarray(np.cumsum(receivers, axis=1, dtype=np.int32))[rt.fabric.rows]  # 1, 2, ... at who gets one
     gets = jnp.asarray(receivers)[rt.fabric.rows]
     placed = jnp.take_along_axis(keys, jnp.maximum(slots - 1, 0)[..., None], axis=1)
     words = jnp.where(gets[..., None], placed, np.uint32(0))

@@ -11,6 +11,7 @@ from mpcjax.protocols.multiply import (
     matrix_vector,
     multiply,
     symmetric,
+    upper_triangle,
     weighted_squares,
 )
 from mpcjax.protocols.opening import open_many, open_now
@@ -48,6 +49,7 @@ __all__ = [
     "random_form",
     "repeat",
     "symmetric",
+    "upper_triangle",
     "value",
     "verify",
     "weighted_squares",

@@ -119,7 +119,7 @@ def gram(rt: Runtime, x: Any) -> Any:
     Robust mode spends L triples a pair, n (n + 1) L / 2 in all: for short rows only.
     """
     n = x.shape[1]
-    left, right = np.triu_indices(n)
+    left, right = upper_triangle(n)
     if rt.scheme.robust:
         return symmetric(dot(rt, x[:, left], x[:, right]), n)
     z = symmetric(reduce_degree(rt, inner_products(rt.field, x)[:, left, right], "gram"), n)
@@ -127,10 +127,16 @@ def gram(rt: Runtime, x: Any) -> Any:
     return z
 
 
+def upper_triangle(n: int, k: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`np.triu_indices` of 32 bits: as constants of 64 they would be cut to 32 inside a jit of the user's (jax 0.7)."""
+    left, right = np.triu_indices(n, k)
+    return left.astype(np.int32), right.astype(np.int32)
+
+
 def symmetric(pairs: Any, n: int) -> Any:
     """`[rows, n (n + 1) / 2]`, row by row of the upper triangle, to `[rows, n, n]`."""
     place = np.zeros((n, n), np.int32)
-    place[np.triu_indices(n)] = np.arange(n * (n + 1) // 2)
+    place[upper_triangle(n)] = np.arange(n * (n + 1) // 2)
     return pairs[:, np.maximum(place, place.T)]
 
 

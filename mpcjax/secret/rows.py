@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import Field, kernels
-from mpcjax.protocols import combination, dot, gram, symmetric
+from mpcjax.protocols import combination, dot, gram, symmetric, upper_triangle
 from mpcjax.secret.array import Secret
 from mpcjax.secret.fractions import rescale
 
@@ -128,14 +128,14 @@ class SecretRows(Rows):
         bound = products.bound * most**2
         checked = products._like(products.shares, products.scale, bound, "inner products of mixtures")
         half = dot(rt, matrix.shares[:, :, None], checked.shares[:, None])
-        left, right = np.triu_indices(matrix.shape[0])
+        left, right = upper_triangle(matrix.shape[0])
         pairs = dot(rt, half[:, left], matrix.shares[:, right])
         shares = symmetric(pairs, matrix.shape[0])
         return self._next(Secret(rt, shares, products.scale, bound), self.unit * unit, self.norm * most)
 
     def scaled(self, factors: Any) -> SecretRows:
         """n (n + 1) / 2 products and roundings, each three times. Error: 2^-19 of the longest vector's square."""
-        left, right = np.triu_indices(len(self))
+        left, right = upper_triangle(len(self))
         a = rescale(factors, FACTOR_BITS)
         both = rescale(_at(a, left) * _at(a, right), FACTOR_BITS)
         result = short(pairs_of(self.products), PRODUCT_BITS) * both
@@ -204,7 +204,7 @@ def short(x: Secret, bits: int) -> Secret:
 
 def pairs_of(products: Secret) -> Secret:
     """The upper triangle `[n (n + 1) / 2]`."""
-    left, right = np.triu_indices(products.shape[0])
+    left, right = upper_triangle(products.shape[0])
     return products._like(products.shares[:, left, right], products.scale, products.bound, "pairs")
 
 

@@ -24,7 +24,7 @@ def index(x: Secret, key: Any) -> Secret:
         _ = np.broadcast_to(np.int8(0), x.shape)[key]  # an index that is out of range is refused here
         return x._like(x.shares[(slice(None), *key)], x.scale, x.bound, "index", bit=x.bit)
     # where NumPy puts the axes of several arrays depends on what is between them: it is asked about numbers of places
-    places = np.arange(x.size).reshape(x.shape)[key]
+    places = np.arange(x.size, dtype=np.int32).reshape(x.shape)[key]
     flat = x.shares.reshape(x.shares.shape[0], -1)
     return x._like(flat[:, places], x.scale, x.bound, "index", bit=x.bit)
 
