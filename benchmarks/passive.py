@@ -7,6 +7,7 @@ because the library has no switch that turns checks off. For additive rules, who
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from mpcjax import _compat
 from mpcjax.api import setup_of
 from mpcjax.fabric import Simulated
 from mpcjax.fields import fixed
+from mpcjax.lanes import side_by_side
 from mpcjax.offline import Counter
 from mpcjax.phases import Output
 from mpcjax.prg import Stream
@@ -30,24 +32,33 @@ from mpcjax.simulator import Committee
 
 
 def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], Any]:
-    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups that the checked round has, which share their memory."""
+    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups and lanes of the checked round, which share memory alike."""
     peers, length = updates.shape
     setup = setup_of(rule, committee, peers, length)
-    part, public = setup.part, Public.of(peers, length)
+    part, public, field = setup.part, Public.of(peers, length), setup.scheme.field
     add = jax.jit(_group, static_argnums=0, donate_argnums=4)
     last = jax.jit(_opened, static_argnums=0)
 
+    def added(total: Output | None, more: Output) -> Output:
+        return more if total is None else Output(field.add(total.shares, more.shares), more.scale)
+
     @_compat.x64_scope
     def run(seed: Any) -> Any:
-        total, scratch = None, None
-        for start in range(0, peers, part.peers):
-            chosen = updates[start : start + part.peers]
-            own = dataclasses.replace(setup, peers=chosen.shape[0], groups=1, total=peers)
-            if scratch is None or scratch.shape[1] != own.peers:
-                scratch = jnp.zeros((setup.scheme.parties, own.peers, length), setup.scheme.field.dtype)
-            more, scratch = add(own, jnp.asarray(seed).at[0].add(np.uint32(start)), chosen, np.int32(start), scratch)
-            total = more if total is None else Output(setup.scheme.field.add(total.shares, more.shares), more.scale)
-        return last(setup, total, public)
+        def lane(numbers: range) -> Output:
+            total: Any = None
+            scratch: Any = None
+            for start in (number * part.peers for number in numbers):
+                chosen = updates[start : start + part.peers]
+                own = dataclasses.replace(setup, peers=chosen.shape[0], groups=1, total=peers)
+                if scratch is None or scratch.shape[1] != own.peers:
+                    scratch = jnp.zeros((setup.scheme.parties, own.peers, length), field.dtype)
+                more, scratch = add(
+                    own, jnp.asarray(seed).at[0].add(np.uint32(start)), chosen, np.int32(start), scratch
+                )
+                total = added(total, more)
+            return total
+
+        return last(setup, functools.reduce(added, side_by_side(lane, setup.lanes)), public)
 
     return run
 

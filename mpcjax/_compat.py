@@ -40,6 +40,18 @@ def x64_scope(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return scoped
 
 
+def as_here(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """`function` for another thread, in the scope of `x64` and with the default device of this thread."""
+    device: Any = jax.config.jax_default_device  # type: ignore[attr-defined] # read, never set: a thread begins without
+
+    @functools.wraps(function)
+    def scoped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with x64(), jax.default_device(device):
+            return function(*args, **kwargs)
+
+    return scoped
+
+
 def is_concrete(x: Any) -> bool:
     """Whether `x` has a value now (eager code) or only a shape (inside a trace)."""
     return not isinstance(x, jax.core.Tracer)

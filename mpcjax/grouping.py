@@ -1,13 +1,16 @@
-"""A round of an additive rule in groups of peers, one after the other, so that memory does not grow with their number.
+"""A round of an additive rule in groups of peers, two at a time, so that memory does not grow with their number.
 
-Every group deals, is checked and judged, and is added up before the next one deals; then the sum is opened. What a group
-learns of those before it is who was accepted. Each group has its own material, coins and verification, under the
-certificate that all peers together would have: the result is bit for bit that of one group. Rounds add up.
+Every group deals, is checked and judged, and is added up before the next one of its lane deals; then the sum of all is
+opened. What a group may learn of others is who was accepted. Each group has its own material, coins and verification,
+under the certificate that all peers together would have: the result is bit for bit that of one group. The rounds of a lane
+add up.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,15 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import prg
+from mpcjax.lanes import side_by_side
 from mpcjax.phases import GROUPED, LAST, Output, State, starting
 from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing
-from mpcjax.setup import Setup
+from mpcjax.setup import AT_ONCE, Setup
 from mpcjax.sharing import Shamir
 from mpcjax.weighing import PER_PEER
 
 Walk = Callable[..., tuple[State, Standing]]
-GROUP_BYTES = 1_000_000_000  # of shares of messages that are handled at a time
+GROUP_BYTES = 520_000_000  # of shares of messages of a group
 
 
 def number_of_groups(
@@ -31,18 +35,24 @@ def number_of_groups(
 ) -> int:
     """In how many groups `rule` (by default an additive one) handles its peers, `group` of them at a time if that is given.
 
-    A weighted rule goes through its groups three times, so by default it takes all peers at once up to twice the bytes. In
-    robust mode, where a secret sum is made of triples, it always does. `devices`: over how many vectors are spread.
+    Up to a gigabyte there is one. A weighted rule goes through its groups three times, so by default it takes all peers at
+    once up to twice that; in robust mode, where a secret sum is made of triples, it always does. `devices`: over how many
+    vectors are spread.
     """
     length = length if rule is None else rule.message_length(length)
     each = -(-scheme.parties * length * scheme.field.nbytes // devices)
-    if rule is not None and rule.shuffles:
+    if rule is not None and (rule.shuffles or not (rule.additive or (rule.weighted and not scheme.robust))):
         return 1  # an order is one of all peers
-    if rule is not None and not rule.additive:
-        few = group is None and peers * each <= 2 * GROUP_BYTES
-        if few or scheme.robust or not rule.weighted:
-            return 1
-    return -(-peers // max(1, min(group or GROUP_BYTES // each, peers)))
+    once = 2 if rule is None or rule.additive else 4
+    if group is None and peers * each <= once * GROUP_BYTES:
+        return 1
+    least = -(-peers // max(1, min(group or GROUP_BYTES // each, peers)))
+    return least if group else next((more for more in range(least, least + least // 4 + 1) if even(peers, more)), least)
+
+
+def even(peers: int, groups: int) -> bool:
+    """Whether no group has to be filled up and no lane has more of them than another."""
+    return peers % groups == 0 and groups % AT_ONCE == 0
 
 
 def in_groups(
@@ -52,22 +62,32 @@ def in_groups(
     seed: Any,
     updates: Any,
     public: Public,
-    scratch: Any,
+    scratch: Callable[[], Any],
 ) -> tuple[State, Standing]:
     """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives.
 
-    `scratch`: the memory that all groups deal into.
+    `scratch()`: memory that all groups of a lane deal into.
     """
-    part, found, total = setup.part, [], None
     *seeds, last_seed = seeds_of(setup, seed, 1)
-    standing = beginning()
-    for state, standing in one_by_one(setup, compiled(part, GROUPED), walk, seeds, updates, public, scratch):
-        if not bool(standing.ok):
-            return state, standing
-        output = state.pop("output")
-        total = output if total is None else _added(setup, total, output)
-        found.append({key: state[key] for key in (*PER_PEER, "public")})
-    state, last = walk(compiled(part, LAST), last_seed, {**of_all(setup, found, public), "output": total})
+    groups = Groups(setup, compiled(setup.part, GROUPED), walk, seeds, updates, public, scratch)
+
+    def added_up(numbers: range) -> tuple[dict[int, State], Output | None, State, Standing]:
+        found, total, state, standing = dict[int, State](), None, State(), beginning()
+        for number, state, standing in groups.one_by_one(numbers):
+            if bool(standing.ok):
+                output = state.pop("output")
+                total = output if total is None else _added(setup, total, output)
+                found[number] = {key: state[key] for key in (*PER_PEER, "public")}
+        return found, total, state, standing
+
+    lanes = side_by_side(added_up, setup.lanes)
+    standing = functools.reduce(joined, [lane[3] for lane in lanes])
+    if not bool(standing.ok):
+        return next(lane[2] for lane in lanes if not bool(lane[3].ok)), standing
+    found = dict(pair for lane in lanes for pair in lane[0].items())
+    total = functools.reduce(functools.partial(_added, setup), [lane[1] for lane in lanes if lane[1] is not None])
+    together = of_all(setup, [found[number] for number in sorted(found)], public)
+    state, last = walk(compiled(setup.part, LAST), last_seed, {**together, "output": total})
     return state, joined(standing, last)
 
 
@@ -82,26 +102,46 @@ def beginning() -> Standing:
     return Standing(jnp.array(True), {}, jnp.array(False))
 
 
-def one_by_one(
-    setup: Setup,
-    programs: dict[str, Any],
-    walk: Walk,
-    seeds: list[Any],
-    updates: Any,
-    public: Public,
-    scratch: Any,
-) -> Iterator[tuple[State, Standing]]:
-    """Every group in turn goes through `programs`, until a check fails: its state, and the standing so far.
+class Groups:
+    """The groups of a round, to go through `programs`, each from its own seed."""
 
-    All groups deal into the same memory, at first `scratch`: the `message` of a state is gone when the next state is asked
-    for. (New memory costs more than the shares.)
-    """
-    part, standing = setup.part, beginning()
-    for number, own_seed in enumerate(seeds):
-        state, one = walk(programs, own_seed, group_of(part.peers, number, updates, public), scratch)
-        standing = joined(standing, one)
-        yield state, standing
-        scratch = state.pop("message", None)
+    def __init__(
+        self,
+        setup: Setup,
+        programs: dict[str, Any],
+        walk: Walk,
+        seeds: list[Any],
+        updates: Any,
+        public: Public,
+        scratch: Callable[[], Any],
+    ):
+        self.setup, self.programs, self.walk, self.seeds = setup, programs, walk, seeds
+        self.updates, self.public, self.scratch = updates, public, scratch
+        self._over = threading.Event()  # a check has failed or something was raised: no other group begins
+
+    def one_by_one(self, numbers: range) -> Iterator[tuple[int, State, Standing]]:
+        """The groups of a lane in turn, until a check fails in any: the state of each, and the standing of the lane so far.
+
+        They deal into the same memory: the `message` of a state is gone when the next state is asked for. (New memory costs
+        more than the shares.)
+        """
+        standing, scratch, size = beginning(), self.scratch(), self.setup.part.peers
+        for number in numbers:
+            if self._over.is_set():
+                return
+            going_on = False
+            try:
+                start = group_of(size, number, self.updates, self.public)
+                state, one = self.walk(self.programs, self.seeds[number], start, scratch)
+                standing = joined(standing, one)
+                going_on = bool(standing.ok)
+            finally:
+                if not going_on:
+                    self._over.set()
+            yield number, state, standing
+            if not going_on:
+                return
+            scratch = state.pop("message", None)
 
 
 def group_of(size: int, number: int, updates: Any, public: Public) -> State:

@@ -4,20 +4,22 @@ First every group deals, is checked and judged, and scored, as in `grouping`; th
 pass the weighted messages are added up; the sum is reduced to degree t and thereby fixed. A public coin then draws
 directions, and the third pass gives every message along them, of which the sum is verified. (See `protocols.parted`.)
 
-Members keep the shares they were sent from pass to pass. The simulator has memory for those of one group, and computes
-the others anew: nothing is sent twice, in the books or otherwise. It turns round after every pass, so that the group it
-holds comes first in the next. The result is bit for bit that of all peers at once.
+Members keep the shares they were sent from pass to pass. The simulator has memory for those of one group a lane, and
+computes the others anew: nothing is sent twice, in the books or otherwise. A lane turns round after every pass, so that
+the group it holds comes first in the next. The result is bit for bit that of all peers at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.grouping import Walk, beginning, group_of, joined, of_all, one_by_one, seeds_of
+from mpcjax.grouping import Groups, Walk, beginning, group_of, joined, of_all, seeds_of
+from mpcjax.lanes import side_by_side
 from mpcjax.phases import Output, State
 from mpcjax.rules import Public
 from mpcjax.session import Standing
@@ -28,24 +30,24 @@ Compiled = Callable[..., dict[str, Any]]
 
 
 def in_passes(
-    setup: Setup, compiled: Compiled, walk: Walk, seed: Any, updates: Any, public: Public, scratch: Any
+    setup: Setup, compiled: Compiled, walk: Walk, seed: Any, updates: Any, public: Public, scratch: Callable[[], Any]
 ) -> tuple[State, Standing]:
     """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives."""
     seeds = seeds_of(setup, seed, len(PIECES))
     of_groups, of_pieces = seeds[: setup.groups], seeds[setup.groups :]
-    found, message, standing = [], None, beginning()
-    for state, standing in one_by_one(setup, compiled(setup.part, SCORED), walk, of_groups, updates, public, scratch):
-        if not bool(standing.ok):
-            return state, standing
-        message = state["message"]
-        found.append({key: state[key] for key in (*PER_PEER, "public", "scores")})
-    kept = Messages(setup, compiled, walk, of_groups, updates, public, message)
-    judged = [one["public"] for one in found]
-    state = {**of_all(setup, found, public), "scores": _scores(setup, [one["scores"] for one in found])}
+    groups = Groups(setup, compiled(setup.part, SCORED), walk, of_groups, updates, public, scratch)
+    lanes = side_by_side(functools.partial(_scored, groups, compiled), setup.lanes)
+    standing = functools.reduce(joined, [lane[1] for lane in lanes])
+    if not bool(standing.ok):
+        return next(lane[2] for lane in lanes if not bool(lane[1].ok)), standing
+    found = dict(pair for lane in lanes for pair in lane[0].items())
+    parts, kept = [found[number] for number in sorted(found)], [lane[3] for lane in lanes]
+    judged = [one["public"] for one in parts]
+    state = {**of_all(setup, parts, public), "scores": _scores(setup, [one["scores"] for one in parts])}
     before = {REDUCE: _summed, SETTLE: _projected}
     for names, own_seed in zip(PIECES, of_pieces, strict=True):
         if names in before:
-            state = before[names](kept, judged, state)
+            state = before[names](setup, kept, judged, state)
         state, one = walk(compiled(setup, names), own_seed, state)
         standing = joined(standing, one)
         if not bool(standing.ok):
@@ -53,53 +55,65 @@ def in_passes(
     return state, standing
 
 
+def _scored(groups: Groups, compiled: Compiled, numbers: range) -> tuple[dict[int, State], Standing, State, Messages]:
+    """The first pass of a lane: what it found of its groups, how it stands, its last state, and its messages."""
+    found, standing, state, message = dict[int, State](), beginning(), State(), None
+    for number, state, standing in groups.one_by_one(numbers):
+        if bool(standing.ok):
+            found[number] = {key: state[key] for key in (*PER_PEER, "public", "scores")}
+            message = state["message"]
+    return found, standing, state, Messages(groups, compiled, numbers, message)
+
+
 class Messages:
-    """The shares of all messages, as if they were kept: those of one group are, the others are computed anew."""
+    """The shares of all messages of a lane, as if they were kept: those of one group are, the others are computed anew."""
 
-    def __init__(
-        self, setup: Setup, compiled: Compiled, walk: Walk, seeds: list[Any], updates: Any, public: Public, last: Any
-    ):
-        self.setup, self.compiled, self.walk, self.seeds = setup, compiled, walk, seeds
-        self.updates, self.public = updates, public
-        self.shares, self.group = last, setup.groups - 1
+    def __init__(self, groups: Groups, compiled: Compiled, numbers: range, last: Any):
+        self.groups, self.compiled, self.numbers = groups, compiled, numbers
+        self.shares, self.group = last, numbers[-1]
 
-    def order(self) -> list[int]:
-        """All groups, from the one that is held to the other end."""
-        numbers = list(range(self.setup.groups))
-        return numbers if self.group == 0 else numbers[::-1]
+    def order(self) -> range:
+        """The groups of the lane, from the one that is held to the other end."""
+        return self.numbers if self.group == self.numbers[0] else self.numbers[::-1]
 
     def visit(self, names: tuple[str, ...], number: int, state: State) -> State:
         """The state after the local phases `names` of a group, that take its `message`."""
-        part, seed = self.setup.part, self.seeds[number]
+        groups, part, seed = self.groups, self.groups.setup.part, self.groups.seeds[number]
         if number != self.group:
             # what `local` makes of an update may depend on what was public when the group dealt
-            start = group_of(part.peers, number, self.updates, self.public)
-            again, _ = self.walk(self.compiled(part, AGAIN), seed, start, self.shares)
+            start = group_of(part.peers, number, groups.updates, groups.public)
+            again, _ = groups.walk(self.compiled(part, AGAIN), seed, start, self.shares)
             self.shares, self.group = again["message"], number
-        state, _ = self.walk(self.compiled(part, names), seed, {**state, "message": self.shares})
+        state, _ = groups.walk(self.compiled(part, names), seed, {**state, "message": self.shares})
         return state
 
 
-def _summed(kept: Messages, judged: list[Public], state: State) -> State:
+def _summed(setup: Setup, lanes: list[Messages], judged: list[Public], state: State) -> State:
     """The second pass: adds the local sums `total [rows, d]` of degree 2t."""
-    setup, weights = kept.setup, state["weights"]
+    weights = state["weights"]
     size, field = setup.part.peers, setup.scheme.field
     padded = jnp.pad(weights.shares, ((0, 0), (0, size * setup.groups - setup.peers)))
-    total = field.zeros((setup.scheme.parties, setup.length))
-    for number in kept.order():
-        own = dataclasses.replace(weights, shares=padded[:, number * size : (number + 1) * size])
-        total = kept.visit(SUM, number, {"public": judged[number], "weights": own, "total": total})["total"]
-    return {**state, "total": total}
+
+    def added_up(kept: Messages) -> Any:
+        total = field.zeros((setup.scheme.parties, setup.length))
+        for number in kept.order():
+            own = dataclasses.replace(weights, shares=padded[:, number * size : (number + 1) * size])
+            total = kept.visit(SUM, number, {"public": judged[number], "weights": own, "total": total})["total"]
+        return total
+
+    return {**state, "total": functools.reduce(field.add, side_by_side(added_up, lanes))}
 
 
-def _projected(kept: Messages, judged: list[Public], state: State) -> State:
+def _projected(setup: Setup, lanes: list[Messages], judged: list[Public], state: State) -> State:
     """The third pass: adds the messages along the public directions, `projected [rows, R, n]`."""
-    found = dict[int, Any]()
-    for number in kept.order():
-        one = kept.visit(PROJECT, number, {"public": judged[number], "directions": state["directions"]})
-        found[number] = one["projected"]
+
+    def along(kept: Messages) -> dict[int, Any]:
+        start = {"directions": state["directions"]}
+        return {n: kept.visit(PROJECT, n, {**start, "public": judged[n]})["projected"] for n in kept.order()}
+
+    found = dict(pair for lane in side_by_side(along, lanes) for pair in lane.items())
     parts = [found[number] for number in sorted(found)]
-    return {**state, "projected": jnp.concatenate(parts, axis=2)[:, :, : kept.setup.peers]}
+    return {**state, "projected": jnp.concatenate(parts, axis=2)[:, :, : setup.peers]}
 
 
 def _scores(setup: Setup, parts: list[Output]) -> Output:

@@ -133,9 +133,11 @@ def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
     pieces = [(setup, names) for names in weighing.PIECES] if weighted else [(setup.part, LAST)]
     rest = [plan(own, names, counting) for own, names in pieces]
     again = tuple(dataclasses.replace(entry, uploaded=0.0) for entry in each.entries)  # a peer deals in one group
+    beside = tuple(dataclasses.replace(entry, rounds=0) for entry in again)  # two lanes, the same rounds
+    first = len(setup.lanes[0])
     return Plan(
         each.demands * setup.groups + sum((one.demands for one in rest), ()),
-        each.entries + again * (setup.groups - 1) + sum((one.entries for one in rest), ()),
+        each.entries + again * (first - 1) + beside * (setup.groups - first) + sum((one.entries for one in rest), ()),
         each.opened * setup.groups + sum((one.opened for one in rest), ()),
         setup.bits,
         _load_in_groups(setup, [one.load for one in (each, *rest) if one.load]) if counting else None,
@@ -158,14 +160,15 @@ def _load_in_groups(setup: Setup, loads: list[Load]) -> Load:
     message = setup.scheme.parties * setup.part.peers * setup.message_length * setup.scheme.field.nbytes
     updates = 4 * setup.everyone * setup.length
     phases = [(name, work * setup.groups) for name, work in each.phases]
-    phases.append(("deal", Work(fresh=-message * (setup.groups - 1))))
-    memory = each.memory
+    lanes = len(setup.lanes)
+    phases.append(("deal", Work(fresh=-message * (setup.groups - lanes))))
+    memory = each.memory * lanes
     if setup.rule.weighted:
         chain = dict(zip(weighing.CHAIN, _walked(setup, weighing.CHAIN, True)[0], strict=True))
         again = _walked(setup.part, weighing.AGAIN, True)[0][0].work + Work(fresh=-message)
-        phases.append(("deal again", again * (2 * (setup.groups - 1))))
+        phases.append(("deal again", again * (2 * (setup.groups - lanes))))
         phases += [(name, chain[name].work) for name in (*weighing.SUM, *weighing.PROJECT)]
-        memory = max(memory, message + max(step.held for step in chain.values()))
+        memory = max(memory, lanes * (message + max(step.held for step in chain.values())))
     phases += [phase for load in rest for phase in load.phases]
     return Load(tuple(phases), updates + memory)
 

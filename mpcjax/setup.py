@@ -18,12 +18,14 @@ from mpcjax.secret import Secret
 from mpcjax.sharing import Shamir
 from mpcjax.spreading import WHOLE, Spread
 
+AT_ONCE = 2  # groups of peers that are handled at the same time
+
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
     """All that is static about a round: hashable, the key of its compiled programs.
 
-    `groups`: how many groups of peers are handled one after the other; `total`: in a group, the peers of all.
+    `groups`: how many groups of peers are handled, `AT_ONCE` at a time; `total`: in a group, the peers of all.
     `spread`: over which devices messages are spread; the phases then see slices of them.
     """
 
@@ -35,6 +37,12 @@ class Setup:
     groups: int = 1
     total: int | None = None
     spread: Spread = WHOLE
+
+    @property
+    def lanes(self) -> list[range]:
+        """The numbers of the groups that follow one another; lanes go side by side. One lane where devices talk."""
+        count = 1 if self.spread.axis is not None else min(AT_ONCE, self.groups)
+        return [range(first, self.groups, count) for first in range(count)]
 
     @property
     def part(self) -> Setup:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
@@ -25,6 +24,7 @@ from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
 from mpcjax.grouping import in_groups, number_of_groups
+from mpcjax.lanes import Clock
 from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, State, starting
 from mpcjax.rules import Public, Rule
@@ -79,13 +79,17 @@ class Committee:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a round: the final state and standing, and (eager) who sat, what failed before, seconds by phase."""
+    """What came of a round: the final state and standing, and (eager) who sat, what failed before, seconds by phase.
+
+    `stopped`: the phase whose check failed, if one did.
+    """
 
     state: State
     standing: Standing
     members: tuple[int, ...] = ()
     failed: tuple[tuple[tuple[int, ...], str], ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
+    stopped: str = ""
 
 
 def round_seed(key: Any, round: Any, attempt: int) -> Any:
@@ -107,7 +111,7 @@ def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any
     """Phase by phase; on a failed check nothing more is sent, and another committee repeats the round."""
     failed: list[tuple[tuple[int, ...], str]] = []
     accused: set[int] = set()
-    phase = ""
+    phase = ""  # that the last attempt ended in
     for attempt in range(committee.attempts):
         seed = round_seed(key, round, attempt)
         members = committees.draw(np.asarray(seed).tobytes(), setup.peers, committee.parties, sorted(committee.caught))
@@ -117,7 +121,7 @@ def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any
         committee.caught.update(liars)
         if bool(outcome.standing.ok):
             return dataclasses.replace(outcome, members=members, failed=tuple(failed))
-        phase = outcome.seconds[-1][0]
+        phase = outcome.stopped
         check = next((name for name, ok in outcome.standing.checks.items() if not bool(ok)), "unknown")
         failed.append((members, check))
         committee.history.append((members, check))
@@ -142,35 +146,37 @@ def _attempt(
     public: Public,
 ) -> Outcome:
     arrays = () if committee.tamper is None else committee.tamper.arrays(members, round, attempt)
-    seconds: dict[str, float] = {}
-    walk, mesh = partial(_walk, arrays, seconds), committee.mesh
+    clock = Clock()
+    walk, mesh = partial(_walk, arrays, clock), committee.mesh
     walk = walk if mesh is None else devices.on_mesh(walk, setup, mesh)
     programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
     if setup.groups > 1:
         grouped = in_passes if setup.rule.weighted else in_groups
-        memory = devices.scratch(setup.part, mesh)
-        state, standing = grouped(setup, programs, walk, seed, updates, public, memory)
+        state, standing = grouped(
+            setup, programs, walk, seed, updates, public, partial(devices.scratch, setup.part, mesh)
+        )
     else:
         state, standing = walk(programs(setup), seed, starting(updates, public))
     if mesh is not None and bool(standing.ok):
         state = devices.put_together(setup, mesh, state, public)
-    return Outcome(state, standing, seconds=tuple(seconds.items()))
+    return Outcome(state, standing, seconds=tuple(clock.seconds.items()), stopped=clock.stopped)
 
 
 def _walk(
-    arrays: Any, seconds: dict[str, float], programs: dict[str, Any], seed: Any, state: State, scratch: Any = None
+    arrays: Any, clock: Clock, programs: dict[str, Any], seed: Any, state: State, scratch: Any = None
 ) -> tuple[State, Standing]:
-    """One program after the other, until a check fails. Adds to `seconds`; what ran last stands last.
+    """One program after the other, until a check fails.
 
     `scratch` is used up: an array like the shares of the messages, for the first phase to write them to.
     """
     _begin(programs, seed, arrays, state, scratch)
 
     def timed(name: str, *args: Any) -> Any:
-        start = time.perf_counter()
-        result = jax.block_until_ready(programs[name](*args))
-        seconds[name] = seconds.pop(name, 0.0) + time.perf_counter() - start
-        return result
+        with clock.runs(name):
+            state, standing = jax.block_until_ready(programs[name](*args))
+        if not bool(jnp.all(standing.ok)):
+            clock.stop(name)
+        return state, standing
 
     stocks, standing = timed(OFFLINE, seed, arrays)
     for name, stock in zip(_online(programs), stocks, strict=True):
@@ -273,9 +279,8 @@ class Forwarding:
         return results
 
     def __call__(self, *args: Any) -> Any:
-        compilation, self._compilation = self._compilation, None
-        if compilation is not None:
-            wait([compilation])  # had it failed, `jit` would try again and say why
+        if self._compilation is not None:
+            wait([self._compilation])  # had it failed, `jit` would try again and say why
         return self._joined(self._compute(*args), args)
 
     def trace(self, *args: Any) -> tuple[Any, Any]:

@@ -44,6 +44,7 @@ LAYERS = (
     "weighing",
     "session",
     "report",
+    "lanes",
     "grouping",
     "passes",
     "devices",
@@ -132,14 +133,23 @@ def version_branches(source: str, path: Path) -> list[str]:
     return wrong
 
 
+def _reads(node: ast.Attribute) -> bool:
+    """Another thread does not have the device that the user has chosen for this one."""
+    return _dotted(node) == "jax.config.jax_default_device" and isinstance(node.ctx, ast.Load)
+
+
 CHANGING_CALLS = {"os.putenv", *(f"os.environ.{name}" for name in ("update", "setdefault", "pop", "clear"))}
 
 
 def settings_changed(source: str, path: Path) -> list[str]:
     """Where a file could change a setting of JAX or of the process (it may read the environment)."""
     wrong = [name for name in imports(source, path) if name.startswith(("jax.config", "jax._src"))]
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    reads = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _reads(node)}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and _dotted(node).startswith("jax.config"):
+            if node in reads or _reads(node):
+                continue
             wrong.append(_dotted(node))
         elif isinstance(node, ast.Call) and _dotted(node.func) in CHANGING_CALLS:
             wrong.append(ast.unparse(node))

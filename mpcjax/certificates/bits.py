@@ -32,7 +32,7 @@ def booleanity(rt: Runtime, public: Stream, about: tuple[str, ...], length: int)
     shift = jnp.broadcast_to(field.neg(half), (length,))
     forms = [random_form(rt.scheme, public, f"booleanity {r}", length, shift) for r in range(repeats)]
     quarter = half * half % field.modulus
-    return [Equation(field.mul(field.sum(form.weights(field, length)), quarter), about, form) for form in forms]
+    return [Equation(field.mul(form.sum_of_weights(field, length), quarter), about, form) for form in forms]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,7 +42,7 @@ from mpcjax.runtime import SECURITY_BITS, Runtime
 from mpcjax.spreading import WHOLE, Spread
 
 MARGIN = 2.0**-14  # room for the float32 error of a peer's own clipping
-BLOCK = 1 << 16  # coordinates projected at a time
+BLOCK = 1 << 13  # coordinates projected at a time: sixteen times as many took six times as long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,18 +164,20 @@ def _project_bytes(matrix: Any, message: Any) -> Any:
 
 def _project_floats(matrix: Any, message: Any) -> Any:
     """Block by block as a product of float64, which holds |R x| < 2^53."""
-    tau, length = matrix.shape
-    pad = -length % BLOCK if length > BLOCK else 0
-    matrix, message = jnp.pad(matrix, ((0, 0), (0, pad))), jnp.pad(message, ((0, 0), (0, pad)))
-    size = min(length, BLOCK)
 
-    def block(k: Any, total: Any) -> Any:
-        left = jax.lax.dynamic_slice_in_dim(matrix, k * size, size, axis=1).astype(jnp.float64)
-        right = jax.lax.dynamic_slice_in_dim(message, k * size, size, axis=1).astype(jnp.float64)
-        return total + right @ left.T
+    def block(start: Any, size: int) -> Any:
+        parts = (jax.lax.dynamic_slice_in_dim(x, start, size, axis=1) for x in (message, matrix))
+        left, right = (part.astype(jnp.float64) for part in parts)
+        return jax.lax.dot_general(left, right, (((1,), (1,)), ((), ())))
 
-    steps, start = np.int32((length + pad) // size), jnp.zeros((message.shape[0], tau), jnp.float64)
-    total = jax.lax.fori_loop(np.int32(0), steps, block, start)
+    steps, rest = divmod(message.shape[1], BLOCK)
+    total = jnp.zeros((message.shape[0], matrix.shape[0]), jnp.float64)
+    if steps:
+        total = jax.lax.fori_loop(
+            np.int32(0), np.int32(steps), lambda k, total: total + block(k * np.int32(BLOCK), BLOCK), total
+        )
+    if rest:
+        total = total + block(np.int32(steps * BLOCK), rest)
     return total.astype(jnp.int64)
 
 

@@ -37,5 +37,5 @@ class Signs(Certificate):
     def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         length, repeats, spread = dealt.message.shape[-1], rt.repetitions(1 / rt.field.modulus), rt.spread
         forms = [random_form(rt.scheme, second, f"signs {r}", length, spread=spread) for r in range(repeats)]
-        sums = [spread.total(rt.field, rt.field.sum(form.weights(rt.field, length, spread))) for form in forms]
+        sums = [form.sum_of_weights(rt.field, length, spread) for form in forms]
         return [Equation(one, ("message",), form) for one, form in zip(sums, forms, strict=True)]

@@ -19,11 +19,13 @@ Revealed: nothing; all coefficients stay shared.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
@@ -57,6 +59,15 @@ class Form:
         found = _tensors(field, self, _lengths(length, sizes))[0] if self.factors else field.ones((length,))
         return found if self.across is None else field.mul(found, spread.entry(self.across))
 
+    def sum_of_weights(self, field: Field, length: int, spread: Spread = WHOLE) -> Any:
+        """sum_l w_l over all devices, from the factors alone."""
+        if not self.factors:
+            found = field.asarray(np.asarray(length % field.modulus, field.dtype))
+        else:
+            sizes = _lengths(length, [len(factor) for factor in self.factors])
+            found = _sum_of_first(field, self.factors, sizes[1:], length)
+        return spread.total(field, found if self.across is None else field.mul(found, spread.entry(self.across)))
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +86,8 @@ class Statement:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """What is left of a statement: the folded vector `[rows, n, 1]` and `shift [1]`, or these of all devices, one after the
-    other; what the peers dealt, by level `[rows, n, 3 c - 3]`, and the challenges."""
+    """What is left of a statement: the folded vector `[rows, n, 1]` and `shift [1]` (None: 0), or these of all devices, one
+    after the other; what the peers dealt, by level `[rows, n, 3 c - 3]`, and the challenges."""
 
     folded: Any
     shift: Any
@@ -155,7 +166,7 @@ def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[An
         return weighted_squares(rt, shifted, form.weights(field, shares.shape[-1])), []
     sums = [_weighted(field, form, level, sent) for level, sent in enumerate(proof.sent)]
     ends = [_at(field, sent, v) for sent, v in zip(proof.sent, proof.challenges, strict=True)]
-    last = field.add(proof.folded, proof.shift)
+    last = proof.folded if proof.shift is None else field.add(proof.folded, proof.shift)
     sums.append(weighted_squares(rt, last, field.ones((last.shape[-1],)) if form.across is None else form.across))
     return sums[0], [field.sub(a, b) for a, b in zip(sums[1:], ends, strict=True)]
 
@@ -177,8 +188,7 @@ class _Own:
         field, form, length = rt.field, statement.form, statement.shares.shape[-1]
         sizes = levels(rt.scheme, length, always=statement.spread.axis is not None)
         tensors = _tensors(field, form, _lengths(length, sizes)[1:], skipped=1) if form.factors and sizes else []
-        shift = field.zeros((length,)) if form.shift is None else form.shift
-        return cls(sizes, statement, shift, tensors)
+        return cls(sizes, statement, form.shift, tensors)
 
     def terms(self, field: Field) -> Any:
         """What the peers deal at this level, `[n, 3 c - 3]`: the sums over the devices where each has a slice."""
@@ -194,21 +204,22 @@ class _Own:
             self.values = kernels.folded(field, self.values, v, count)
         else:
             self.values = kernels.materialized(
-                lambda v, x, shift: kernels.fold_pieces(field, _shifted(field, x, shift), v, count),
-                v, self.values, self.shift,
+                lambda v, x, *shift: kernels.fold_pieces(field, _shifted(field, x, *shift), v, count),
+                v, self.values, *(() if self.shift is None else (self.shift,)),
             )  # fmt: skip
-        self.shares, self.shift = (kernels.folded(field, x, v, count) for x in (self.shares, self.shift))
+        self.shares = kernels.folded(field, self.shares, v, count)
+        self.shift = None if self.shift is None else kernels.folded(field, self.shift, v, count)
         self.sent.append(sent)
         self.challenges.append(v)
 
     def proof(self) -> Proof:
-        folded, shift = self.spread.gathered(self.shares), self.spread.gathered(self.shift)
-        return Proof(folded, shift, tuple(self.sent), tuple(self.challenges))
+        shift = None if self.shift is None else self.spread.gathered(self.shift)
+        return Proof(self.spread.gathered(self.shares), shift, tuple(self.sent), tuple(self.challenges))
 
 
-def _shifted(field: Field, values: Any, shift: Any) -> Any:
-    signed = jnp.issubdtype(values.dtype, jnp.signedinteger)
-    return field.add(field.from_signed(values) if signed else values, shift)
+def _shifted(field: Field, values: Any, shift: Any = None) -> Any:
+    found = field.from_signed(values) if jnp.issubdtype(values.dtype, jnp.signedinteger) else values
+    return found if shift is None else field.add(found, shift)
 
 
 def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:
@@ -217,7 +228,8 @@ def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:
     if count == 4 and x.shape[-1] > MANY:  # ten products for sixteen, but more to compile
         return kernels.square_terms(field, x, weights)
     right = in_pieces(x, count)
-    table = product_table(field, right if weights is None else field.mul(right, weights), right)
+    left = right if weights is None else kernels.materialized(field.mul, right, weights)
+    table = product_table(field, left, right)
     squares = jnp.diagonal(table, axis1=-2, axis2=-1)
     others = jnp.where(jnp.eye(count, dtype=bool), field.zeros(()), table)
     return jnp.concatenate([squares, by_power(field, others)[..., 1:-1]], axis=-1)
@@ -248,9 +260,28 @@ def _lengths(length: int, sizes: Any) -> list[int]:
     return found
 
 
+def _sum_of_first(field: Field, factors: tuple[Any, ...], sizes: list[int], count: int) -> Any:
+    """The first `count` of the products of factors, level k in pieces of `sizes[k]`: whole pieces, and the first of one."""
+
+    @functools.cache  # whole pieces are asked for by every level above
+    def first(level: int, count: int) -> Any:
+        if level == len(factors):
+            return field.ones(())
+        factor, (pieces, rest) = factors[level], divmod(count, sizes[level])
+        found = field.mul(field.sum(factor[:pieces]), first(level + 1, sizes[level])) if pieces else field.zeros(())
+        return field.add(found, field.mul(factor[pieces], first(level + 1, rest))) if rest else found
+
+    return first(0, count)
+
+
 def _tensors(field: Field, form: Form, lengths: list[int], skipped: int = 0) -> list[Any]:
     """The weights of the vectors of these lengths: products of all factors but the first `skipped`, `skipped` + 1, ..."""
     found = [field.ones((1,))]
     for factor, length in zip(reversed(form.factors[skipped:]), reversed(lengths[:-1]), strict=True):
-        found.append(field.mul(factor[:, None], found[-1]).reshape(-1)[:length])
+
+        def longer(last: Any, factor: Any, length: int = length) -> Any:
+            return field.mul(factor[:, None], last).reshape(-1)[:length]
+
+        # or every later use would work all of them out anew
+        found.append(kernels.materialized(longer, found[-1], factor))
     return found[::-1]

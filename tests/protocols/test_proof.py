@@ -201,6 +201,13 @@ def test_smaller_fields_have_no_proofs() -> None:
     assert PROOF.levels(Shamir(F61, 3, 1), 2) == ()
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 97, 100, 1000])
+def test_their_sum_follows_from_the_factors(length: int) -> None:
+    form = random_form(Shamir(F61, 3, 1), Stream.from_seed(SEED), "weights", length)
+    for one in (form, PROOF.Form()):
+        assert int(one.sum_of_weights(F61, length)) == int(F61.sum(one.weights(F61, length)))
+
+
 def test_weights_are_a_tensor_product() -> None:
     scheme = Shamir(F61, 3, 1)
     form = random_form(scheme, Stream.from_seed(SEED), "weights", 97)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import threading
+import time
 from typing import Any
 
 import jax
@@ -19,6 +21,7 @@ from mpcjax.certificates import Signs
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
+from mpcjax.lanes import Clock, side_by_side
 from mpcjax.phases import GROUPED, LAST, Output, starting
 from mpcjax.rules import RULES, Public
 from mpcjax.session import plan, run_offline, run_phase
@@ -54,7 +57,7 @@ def test_the_same_bits_as_all_at_once(rule):
         )
     assert list(apart.report.excluded) == [4]
     assert apart.report.cost.fraction_bits == together.report.cost.fraction_bits
-    assert apart.report.rounds > 2 * together.report.rounds
+    assert 1.5 * together.report.rounds < apart.report.rounds < 2 * together.report.rounds  # three groups in two lanes
     assert apart.report.upload_bytes == together.report.upload_bytes  # every peer deals once
     assert apart.report.cost == mpcjax.estimate(rule, LENGTH, peers=PEERS, committee=mpcjax.simulate(3, group=GROUP))
 
@@ -95,7 +98,10 @@ def test_the_plan_is_what_the_groups_send():
 
     with x64():
         each, last, planned = sent(GROUPED), sent(LAST), plan(whole).entries
-        assert [(e.label, e.rounds, e.sent) for e in planned] == [(e.label, e.rounds, e.sent) for e in each * 3 + last]
+        beside = tuple(dataclasses.replace(entry, rounds=0) for entry in each)  # the second lane
+        assert [(e.label, e.rounds, e.sent) for e in planned] == [
+            (e.label, e.rounds, e.sent) for e in each * 2 + beside + last
+        ]
         assert sum(entry.uploaded for entry in planned) == sum(entry.uploaded for entry in each)
         assert part.certificate == whole.certificate and part.bits == whole.bits
 
@@ -110,28 +116,75 @@ def test_a_cheat_in_any_group_is_caught_and_the_round_repeated(phase):
     assert len(result.report.failed) == 1 and bool(result.report.verified)
 
 
-def test_a_check_that_fails_in_one_group_stops_the_round(monkeypatch):
+def test_a_check_that_fails_in_one_group_stops_the_round(one_lane, monkeypatch):
     """Nothing of a later group is dealt, and no sum is opened."""
     walked = []
     walk = simulator._walk
 
-    def second_fails(arrays, seconds, programs, seed, state, scratch=None):
+    def second_fails(arrays, clock, programs, seed, state, scratch=None):
         walked.append(tuple(programs))
-        state, standing = walk(arrays, seconds, programs, seed, state, scratch)
-        bad = session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
-        return state, (bad if len(walked) == 2 else standing)
+        state, standing = walk(arrays, clock, programs, seed, state, scratch)
+        if len(walked) < 2:
+            return state, standing
+        clock.stop("verify")
+        return state, session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
 
     monkeypatch.setattr(simulator, "_walk", second_fails)
     committee = mpcjax.simulate(3, group=GROUP, attempts=1)
     with pytest.raises(mpcjax.Abort, match="king") as caught:
         mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
-    assert caught.value.phase == "verify"  # the last that ran, although the first group went as far
+    assert caught.value.phase == "verify"
     assert walked == [("offline", *GROUPED)] * 2
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_what_fails_in_one_lane_stops_the_other(raises, monkeypatch):
+    walked, failed, walk = [], threading.Event(), simulator._walk
+
+    def first_fails(arrays, clock, programs, seed, state, scratch=None):
+        walked.append(int(state["first"]))
+        if walked[-1] != 0:
+            failed.wait(60)
+            return walk(arrays, clock, programs, seed, state, scratch)
+        state, standing = walk(arrays, clock, programs, seed, state, scratch)
+        failed.set()
+        if raises:
+            raise OSError("no memory")
+        return state, session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
+
+    monkeypatch.setattr(simulator, "_walk", first_fails)
+    committee = mpcjax.simulate(3, group=1, attempts=1)
+    with pytest.raises(OSError if raises else mpcjax.Abort, match="no memory" if raises else "king"):
+        mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
+    assert set(walked) <= {0, 1, 2, 3} and len(walked) <= 3, "at most what had begun when the first one failed"
+
+
+def test_phases_that_overlap_share_the_time():
+    clock, both = Clock(), threading.Barrier(2)
+
+    def lane(phase):
+        with clock.runs(phase):
+            both.wait()
+            time.sleep(0.05)
+            both.wait()
+
+    start = time.perf_counter()
+    side_by_side(lane, ["deal", "combine"])
+    assert sum(clock.seconds.values()) <= time.perf_counter() - start
+    assert min(clock.seconds.values()) > 0.02
+
+
+def test_the_settings_of_the_caller_hold_in_all_lanes():
+    device = jax.devices()[0]
+    with jax.default_device(device), x64():
+        found = side_by_side(lambda _: (jax.config.jax_default_device, jnp.zeros(1, jnp.uint64).dtype), range(2))
+    assert found == [(device, np.uint64)] * 2
 
 
 def test_by_default_a_gigabyte_of_shares_at_a_time():
     committee = mpcjax.simulate(5)
-    assert committee.groups(100, 1_000_000) == 4 and committee.groups(25, 1_000_000) == 1
+    assert committee.groups(100, 1_000_000) == 10 and committee.groups(25, 1_000_000) == 1
+    assert committee.groups(97, 1_000_000) == 8  # no even ones
     assert committee.groups(3, 10**9) == 3
 
 
@@ -168,7 +221,7 @@ def only_in_group(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_bad_dealing_in_a_group_leaves_its_peer_out(number, monkeypatch):
+def test_a_bad_dealing_in_a_group_leaves_its_peer_out(number, one_lane, monkeypatch):
     only_in_group(number, monkeypatch)
     committee = mpcjax.simulate(3, tamper=Disturbed("deal", "peers"), group=GROUP)
     result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
@@ -178,7 +231,7 @@ def test_a_bad_dealing_in_a_group_leaves_its_peer_out(number, monkeypatch):
     np.testing.assert_allclose(np.asarray(result.value), 0.07 * signs, rtol=1e-6)
 
 
-def test_a_lie_in_the_last_group_alone_is_caught(monkeypatch):
+def test_a_lie_in_the_last_group_alone_is_caught(one_lane, monkeypatch):
     only_in_group(2, monkeypatch)
     committee = mpcjax.simulate(3, tamper=Disturbed("verify certificates"), group=GROUP)
     result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
