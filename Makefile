@@ -23,7 +23,14 @@ CRYPTEN_NEEDS := torch torchvision omegaconf onnx pandas pyyaml tensorboard futu
 
 # Fresh memory in huge pages: most of what is written once is written at a third of the cost (Linux, glibc).
 # And few arenas: what compilation leaves behind in sixteen of them is half a gigabyte.
-export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2
+# A round allocates and frees arrays of tens of megabytes all the time, which glibc by default takes from the kernel and gives
+# back, page by page, every time. Where they are kept by the process, large rounds take two thirds of the time, and more memory.
+ifeq ($(origin GLIBC_TUNABLES),undefined)
+GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2
+demo bench bench-long bench-compare: GLIBC_TUNABLES := \
+  glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=268435456
+endif
+export GLIBC_TUNABLES
 
 PIP_FLAGS := --quiet --disable-pip-version-check
 PY := $(VENV)/bin/python
