@@ -27,6 +27,7 @@ from mpcjax.setup import Setup
 from mpcjax.weighing import AGAIN, PER_PEER, PIECES, PROJECT, REDUCE, SCORED, SETTLE, SUM
 
 Compiled = Callable[..., dict[str, Any]]
+Local = dict[tuple[str, ...], dict[str, Any]]  # programs of the phases that send nothing
 
 
 def in_passes(
@@ -36,7 +37,9 @@ def in_passes(
     seeds = seeds_of(setup, seed, len(PIECES))
     of_groups, of_pieces = seeds[: setup.groups], seeds[setup.groups :]
     groups = Groups(setup, compiled(setup.part, SCORED), walk, of_groups, updates, public, scratch)
-    lanes = side_by_side(functools.partial(_scored, groups, compiled), setup.lanes)
+    # made here, for all lanes: two that ask for a program at the same time would compile it twice
+    local = {names: compiled(setup.part, names) for names in (AGAIN, SUM, PROJECT)}
+    lanes = side_by_side(functools.partial(_scored, groups, local), setup.lanes)
     standing = functools.reduce(joined, [lane[1] for lane in lanes])
     if not bool(standing.ok):
         return next(lane[2] for lane in lanes if not bool(lane[1].ok)), standing
@@ -55,21 +58,21 @@ def in_passes(
     return state, standing
 
 
-def _scored(groups: Groups, compiled: Compiled, numbers: range) -> tuple[dict[int, State], Standing, State, Messages]:
+def _scored(groups: Groups, local: Local, numbers: range) -> tuple[dict[int, State], Standing, State, Messages]:
     """The first pass of a lane: what it found of its groups, how it stands, its last state, and its messages."""
     found, standing, state, message = dict[int, State](), beginning(), State(), None
     for number, state, standing in groups.one_by_one(numbers):
         if bool(standing.ok):
             found[number] = {key: state[key] for key in (*PER_PEER, "public", "scores")}
             message = state["message"]
-    return found, standing, state, Messages(groups, compiled, numbers, message)
+    return found, standing, state, Messages(groups, local, numbers, message)
 
 
 class Messages:
     """The shares of all messages of a lane, as if they were kept: those of one group are, the others are computed anew."""
 
-    def __init__(self, groups: Groups, compiled: Compiled, numbers: range, last: Any):
-        self.groups, self.compiled, self.numbers = groups, compiled, numbers
+    def __init__(self, groups: Groups, local: Local, numbers: range, last: Any):
+        self.groups, self.local, self.numbers = groups, local, numbers
         self.shares, self.group = last, numbers[-1]
 
     def order(self) -> range:
@@ -82,9 +85,9 @@ class Messages:
         if number != self.group:
             # what `local` makes of an update may depend on what was public when the group dealt
             start = group_of(part.peers, number, groups.updates, groups.public)
-            again, _ = groups.walk(self.compiled(part, AGAIN), seed, start, self.shares)
+            again, _ = groups.walk(self.local[AGAIN], seed, start, self.shares)
             self.shares, self.group = again["message"], number
-        state, _ = groups.walk(self.compiled(part, names), seed, {**state, "message": self.shares})
+        state, _ = groups.walk(self.local[names], seed, {**state, "message": self.shares})
         return state
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from mpcjax._compat import quick_options
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
+from mpcjax.forwarding import Forwarding
 from mpcjax.grouping import in_groups, number_of_groups
 from mpcjax.lanes import Clock
 from mpcjax.passes import in_passes
@@ -243,58 +243,3 @@ def compiled(
         ),
         **{name: phase(name) for name in names},
     }
-
-
-class Forwarding:
-    """`jax.jit`, except that arrays handed through unchanged are not copied: gigabytes of shares pass most phases.
-
-    `around` (`over_devices`) goes between the two: what it decorates returns the other arrays only. `options`: the compiler's.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        donated: tuple[int, ...] = (),
-        around: Callable[..., Any] = lambda f: f,
-        options: dict[str, bool] | None = None,
-    ):
-        self._known: dict[str, Any] = {}
-        known = self._known
-
-        def compute(*args: Any) -> list[Any]:
-            places = {id(leaf): k for k, leaf in enumerate(jax.tree_util.tree_leaves(args))}
-            leaves, known["structure"] = jax.tree_util.tree_flatten(function(*args))
-            known["places"] = [places.get(id(leaf)) for leaf in leaves]
-            return [leaf for leaf, place in zip(leaves, known["places"], strict=True) if place is None]
-
-        self._compute = jax.jit(around(compute), donate_argnums=donated, compiler_options=options)
-        self._compilation: Future[Any] | None = None
-        self.begun = False
-
-    def begin(self, pool: Executor, *args: Any) -> Any:
-        """Compile for arrays of these shapes in `pool`; the first call waits for it. Returns the shapes of its results."""
-        self.begun = True
-        traced, results = self.trace(*jax.tree_util.tree_map(_shape_of, args))
-        self._compilation = pool.submit(traced.lower().compile)  # `jit` finds it when it is called
-        return results
-
-    def __call__(self, *args: Any) -> Any:
-        if self._compilation is not None:
-            wait([self._compilation])  # had it failed, `jit` would try again and say why
-        return self._joined(self._compute(*args), args)
-
-    def trace(self, *args: Any) -> tuple[Any, Any]:
-        """For abstract arguments: the traced program, to be lowered for any device, and what a call returns, abstractly."""
-        traced = self._compute.trace(*args)
-        return traced, self._joined(traced.out_info, args)
-
-    def _joined(self, fresh: list[Any], args: tuple[Any, ...]) -> Any:
-        rest, given = iter(fresh), jax.tree_util.tree_leaves(args)
-        leaves = [next(rest) if place is None else given[place] for place in self._known["places"]]
-        return jax.tree_util.tree_unflatten(self._known["structure"], leaves)
-
-
-def _shape_of(x: Any) -> jax.ShapeDtypeStruct:
-    if isinstance(x, jax.ShapeDtypeStruct):
-        return x
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, weak_type=getattr(x, "weak_type", False))

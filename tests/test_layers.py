@@ -48,6 +48,7 @@ LAYERS = (
     "grouping",
     "passes",
     "devices",
+    "forwarding",
     "simulator",
     "api",
     "peers",

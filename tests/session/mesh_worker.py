@@ -19,6 +19,7 @@ import mpcjax
 from mpcjax import devices, simulator
 from mpcjax._compat import x64
 from mpcjax.api import setup_of
+from mpcjax.forwarding import Forwarding
 
 KEY = np.arange(8, dtype=np.uint32)
 PEERS = 4
@@ -66,13 +67,13 @@ def bits(rule: str, length: str, parties: str = "3", group: str = "") -> dict[st
 
 def collectives(rule: str, length: str) -> dict[str, Any]:
     """By phase: kind and number of elements of all collectives in the programs of a round, as compiled."""
-    mesh, found, call = mesh_of(8), {}, simulator.Forwarding.__call__
+    mesh, found, call = mesh_of(8), {}, Forwarding.__call__
 
     def noted(program: Any, *args: Any) -> Any:
         found[id(program)] = _listed(program._compute.lower(*args).compile().as_text())
         return call(program, *args)
 
-    simulator.Forwarding.__call__ = noted
+    Forwarding.__call__ = noted
     committee = mpcjax.simulate(3, mesh=mesh)
     aggregate(rule, int(length), committee)
     with x64():
@@ -95,7 +96,7 @@ def _listed(text: str) -> list[list[Any]]:
 def noise(rule: str, length: str) -> dict[str, Any]:
     """Of a dealing of the same number everywhere: whether two slices, or two peers, share some of their noise."""
     mesh, kept = mesh_of(8), {}
-    committee, call = mpcjax.simulate(3, mesh=mesh), simulator.Forwarding.__call__
+    committee, call = mpcjax.simulate(3, mesh=mesh), Forwarding.__call__
 
     def noted(program: Any, *args: Any) -> Any:
         result = call(program, *args)
@@ -103,7 +104,7 @@ def noise(rule: str, length: str) -> dict[str, Any]:
             kept.setdefault("dealt", result[0]["dealt"])
         return result
 
-    simulator.Forwarding.__call__ = noted
+    Forwarding.__call__ = noted
     mpcjax.aggregate(np.ones((PEERS, int(length)), np.float32), rule, committee=committee, key=KEY)
     dealt = kept["dealt"]
     message = np.asarray(dealt.message)[:, 0]  # [devices, peers, L]: the first member's
