@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
-from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -35,8 +33,7 @@ class Forwarding:
 
         self._compute = jax.jit(around(compute), donate_argnums=donated, compiler_options=options)
         self._compilation: Future[Any] | None = None
-        self.begun = self._ran = False
-        self._first = threading.Lock()
+        self.begun = False
 
     def begin(self, pool: Executor, *args: Any) -> Any:
         """Compile for arrays of these shapes in `pool`; the first call waits for it. Returns the shapes of its results."""
@@ -48,10 +45,7 @@ class Forwarding:
     def __call__(self, *args: Any) -> Any:
         if self._compilation is not None:
             wait([self._compilation])  # had it failed, `jit` would try again and say why
-        with nullcontext() if self._ran else self._first:  # two lanes that come together would both compile
-            fresh = self._compute(*args)
-        self._ran = True
-        return self._joined(fresh, args)
+        return self._joined(self._compute(*args), args)
 
     def trace(self, *args: Any) -> tuple[Any, Any]:
         """For abstract arguments: the traced program, to be lowered for any device, and what a call returns, abstractly."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import jax
@@ -18,7 +16,6 @@ from mpcjax.certificates import Bits, Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
 from mpcjax.forwarding import Forwarding
-from mpcjax.lanes import side_by_side
 from mpcjax.phases import PHASES
 from mpcjax.rules import RULES, Public
 from mpcjax.runtime import Runtime
@@ -104,24 +101,6 @@ def test_a_failed_compilation_is_tried_again():
     phase.begin(Refuses(), x)
     for _ in range(2):
         assert np.asarray(phase(x)).tolist() == [1, 2, 3]
-
-
-def test_two_lanes_that_come_together_compile_once():
-    traced, both = [], threading.Barrier(2)
-
-    def slow(x):
-        traced.append(x)
-        time.sleep(0.2)
-        return x + 1
-
-    phase = Forwarding(slow)
-
-    def lane(x):
-        both.wait()
-        return phase(x)
-
-    assert [int(x) for x in side_by_side(lane, [jnp.int32(1), jnp.int32(2)])] == [2, 3]
-    assert len(traced) == 1
 
 
 def test_arrays_bound_to_a_device_are_taken():
