@@ -81,7 +81,7 @@ def peer(
     cache: Annotated[Path, typer.Option(help="folder of compiled programs, shared by processes")] = CACHE,
     verbose: Annotated[bool, typer.Option(help="log connections, attempts and who is silent")] = False,
 ) -> None:
-    """Train with the others, as [run.training] says, on this peer's part of the data; go on where it stopped."""
+    """Train with the others, as the table run.training says, on this peer's part of the data; go on where it stopped."""
     from mpcjax.train.consortium import train_as_peer  # with what the extra [train] adds
 
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(name)s %(message)s")
