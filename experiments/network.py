@@ -101,7 +101,7 @@ def cheat(config: Path, state: Path, cache: Path) -> None:
 def _consortium(peers: int, port: int, folder: Path, run: str) -> list[Path]:
     paths = founding.local(peers, folder, port)
     for path in paths:
-        path.write_text(path.read_text().replace('[run]\nrule = "mean"\n', run))
+        path.write_text(path.read_text().replace('[run.training]\nrule = "mean"\n', run))
     return paths
 
 

@@ -59,7 +59,15 @@ def first_not_finite(tree: Any, what: str) -> tuple[str, float]:
 
 
 def size_of(params: Any) -> int:
-    """Number of scalars in a tree of arrays or shapes."""
+    """Number of scalars in a tree of arrays or shapes; or that number itself."""
+    if isinstance(params, int | np.integer) and not isinstance(params, bool):
+        return int(params)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
+        if not hasattr(leaf, "shape"):
+            raise ValueError(
+                f"{_name(path, 'params')} is {leaf!r}: legal are arrays or jax.ShapeDtypeStruct, or a whole number of "
+                "parameters in place of the tree, such as 1_000_000"
+            )
     return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree_util.tree_leaves(params))
 
 

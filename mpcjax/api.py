@@ -173,7 +173,7 @@ def estimate(
         peers, committee: number of peers that deal, and who computes, from `mpcjax.simulate`.
         rates: of a machine, from `mpcjax.costs.calibrate()`; without them no time to compute is predicted.
     """
-    length = int(params) if isinstance(params, (int, np.integer)) else size_of(params)
+    length = size_of(params)
     cost = cost_of(setup_of(resolve(rule), committee, peers, length, fraction_bits), counting=True)
     return dataclasses.replace(cost, rates=rates)
 

@@ -65,7 +65,9 @@ def doctor(
     seconds: Annotated[float, typer.Option(help="at most so long for each other peer")] = 3.0,
 ) -> None:
     """Say what is wrong with a configuration and what to do; exit code 1 if anything is."""
-    checks = doctors.examine(config, seconds)
+    from mpcjax.peers.peer import examine  # with JAX, which takes its time
+
+    checks = [*doctors.examine(config, seconds), *examine(config)]
     table = Table("check", "", "found", "what to do", title=str(config))
     for check in checks:
         table.add_row(check.name, "ok" if check.ok else "WRONG", check.found, check.remedy)

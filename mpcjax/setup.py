@@ -61,7 +61,13 @@ class Setup:
 
     @property
     def certificate(self) -> Certificate:
-        return self.rule.certificate(self.everyone)
+        found = self.rule.certificate(self.everyone)
+        if not isinstance(found, Certificate):
+            raise TypeError(
+                f"rule {self.rule.name!r}: certificate returned {found!r}; legal are certificates of mpcjax.certificates, such "
+                "as Norm(limit, peers): what the committee checks of every message"
+            )
+        return found
 
     @property
     def message_length(self) -> int:
@@ -92,7 +98,8 @@ def _room(scheme: Shamir, rule: Rule, peers: int, length: int) -> int:
 
     Where there is no room for even none, the `BoundError` of the operation.
     """
-    most = rule.certificate(peers).fraction_bits(scheme.field, rule.message_length(length), peers)
+    certificate = Setup(scheme, rule, peers, length).certificate
+    most = certificate.fraction_bits(scheme.field, rule.message_length(length), peers)
     refusal = _refusal(scheme, rule, peers, length, most)
     if refusal is None:
         return most

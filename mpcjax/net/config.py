@@ -8,8 +8,11 @@
     certificate = "north.crt"         # PEM; relative to this file
     fingerprint = "3f..."             # optional: SHA-256 of the certificate, 64 hexadecimal digits
 
-    [run]                             # free: the rule and its parameters; the same for everybody
-    rule = "centered_clipping"
+    [run.training]                    # free, the same for everybody; this and run.protocol are what `mpcjax peer` reads:
+    rule = "centered_clipping"        # see `mpcjax.train.Settings`
+
+    [run.protocol]                    # optional: see `mpcjax.peers.peer.Terms`
+    corrupt = 2
 
     [me]                              # this peer alone
     name = "north"

@@ -71,8 +71,8 @@ def _own_address(config: Config) -> Check:
     try:
         listening(config.listen).close()
     except OSError as error:
-        remedy = "end what uses this port, or set me.listen to an address of this machine"
-        return Check("own address", False, f"{shown}: {error.strerror or error}", remedy)
+        remedy = "do as said; where it is this very peer that runs there, all is well"
+        return Check("own address", False, str(error.strerror or error), remedy)
     return Check("own address", True, f"{shown} can be bound")
 
 

@@ -28,16 +28,17 @@ KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER
 
 
 def listening(address: tuple[str, int]) -> socket.socket:
-    """A socket that accepts connections at this address. Raises `OSError` where it cannot be had."""
+    """A socket that accepts connections at this address. Raises `OSError`, with the address, where it cannot be had."""
     family, kind, protocol, _, found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     made = socket.socket(family, kind, protocol)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(found)
         made.listen(128)
-    except OSError:
+    except OSError as error:
         made.close()
-        raise
+        remedy = "end what uses it, or set me.listen to a free address of this machine"
+        raise OSError(error.errno, f"{error.strerror} ({address[0]}:{address[1]}); {remedy}") from error
     return made
 
 

@@ -35,7 +35,7 @@ def local(peers: int, folder: Path, first_port: int) -> list[Path]:
         raise ValueError(f"number of local peers is {peers}, legal: 2..{MAX_LOCAL}")
     names, ports = [f"peer{i}" for i in range(peers)], free_ports(peers, first_port)
     entries = [peer(name, f"127.0.0.1:{port}", folder) for name, port in zip(names, ports, strict=True)]
-    text = '[consortium]\nname = "local"\n\n' + "\n".join(entries) + '\n[run]\nrule = "mean"\n'
+    text = '[consortium]\nname = "local"\n\n' + "\n".join(entries) + '\n[run.training]\nrule = "mean"\n'
     paths = [folder / f"{name}.toml" for name in names]
     for name, path in zip(names, paths, strict=True):
         with path.open("x") as file:

@@ -19,6 +19,7 @@ from mpcjax.committee import committee_size
 from mpcjax.errors import Abort
 from mpcjax.net import Channels, Config
 from mpcjax.net import config as configs
+from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.peers.election import Election, agree_on_seed
 from mpcjax.peers.node import Node, Round
@@ -28,6 +29,7 @@ from mpcjax.report import Happened, Report
 from mpcjax.rules import Rule, resolve
 
 LOG = logging.getLogger("mpcjax.peers")
+WAITING = "waiting for=%s refusals=%s"  # every 5 seconds, every half a minute as a warning
 PROTOCOL = ("corrupt", "committee", "threshold", "attempts", "slot_seconds", "grace_seconds")
 
 
@@ -35,9 +37,10 @@ PROTOCOL = ("corrupt", "committee", "threshold", "attempts", "slot_seconds", "gr
 class Terms:
     """What a consortium agrees on about the protocol, in `[run.protocol]` of its configuration.
 
-    `corrupt`: the most peers that may be corrupt, f, by default (n - 1) / 3. `committee`: members m, by default as many as
-    keep more than (m - 1) / 2 corrupt ones off but with chance 2^-40. `threshold`: t, by default (m - 1) / 2. `attempts` at
-    a round. `slot_seconds`: longer than any notice between honest peers takes; f + 5 of them go by after a failed attempt.
+    `corrupt`: the most peers that may be corrupt, f, by default (n - 1) / 3 rounded down, which is none of three. `committee`:
+    members m, by default as many as keep more than (m - 1) / 2 corrupt ones off but with chance 2^-40, at least 3.
+    `threshold`: t, by default (m - 1) / 2, at least 1: with 0 every member would see all updates. `attempts` at a round.
+    `slot_seconds`: longer than any notice between honest peers takes; f + 5 of them go by after a failed attempt.
     `grace_seconds`: after so long without a connection a peer is given up for the message it owes.
     """
 
@@ -54,15 +57,30 @@ class Terms:
         table = Table(config.run.get("protocol", {}), "run.protocol", PROTOCOL)
         corrupt = table.integer("corrupt", (peers - 1) // 3, 0, peers - 1, "peers")
         usual = 0 if "committee" in table.values else committee_size(peers, corrupt) if corrupt else min(peers, 3)
-        members = table.integer("committee", usual, 2, peers, "members")
+        members = table.integer("committee", usual, 3, peers, "members")
         return Terms(
             corrupt,
             members,
-            table.integer("threshold", (members - 1) // 2, 0, (members - 1) // 2, "corrupt members"),
+            table.integer("threshold", (members - 1) // 2, 1, (members - 1) // 2, "corrupt members"),
             table.integer("attempts", 5, 1, 1000, "attempts"),
             table.number("slot_seconds", 1.0, 0.01, 3600, "seconds"),
             table.number("grace_seconds", 5.0, 0.01, 3600, "seconds"),
         )
+
+    def __str__(self) -> str:
+        return f"{self.corrupt} peers may be corrupt; committees of {self.committee}, {self.threshold} of them corrupt"
+
+
+def examine(path: str | Path) -> list[Check]:
+    """What `mpcjax doctor` says of the protocol, besides what it says of the network. Raises nothing."""
+    try:
+        config = configs.load(path)
+    except ValueError:
+        return []  # it has been said
+    try:
+        return [Check("protocol", True, str(Terms.of(config)))]
+    except ValueError as error:
+        return [Check("protocol", False, str(error), "change run.protocol as said, at all peers alike")]
 
 
 class Peer:
@@ -120,6 +138,11 @@ class Peer:
 
     def _missed(self, node: Node, round: int) -> Round:
         """A peer that came back takes no part in rounds that began without it: it might have dealt in them before."""
+        LOG.warning(
+            "asking the others for the outcome of round=%d; if all peers have ended none of them has it: then remove the "
+            "session's seed everywhere and begin anew from a checkpoint",
+            round,
+        )
         done, running = node.missed(round)
         self._behind = not running
         if done is None:
@@ -175,9 +198,13 @@ def connected(config: str | Path | Config, seed: bytes | None, seconds: float) -
 
 
 def _wait_for_all(channels: Channels, seconds: float) -> None:
-    until, others = time.monotonic() + seconds, len(channels.config.peers) - 1
+    until, others, turn = time.monotonic() + seconds, len(channels.config.peers) - 1, 0
     while len(channels.wait_connected(deadline=min(until, time.monotonic() + 5))) < others:
         missing = {peer.name for peer in channels.config.peers} - {*channels.connected(), channels.config.me.name}
-        LOG.info("waiting for=%s refusals=%s", sorted(missing), channels.refusals())
+        LOG.log(logging.WARNING if turn % 6 == 5 else logging.INFO, WAITING, sorted(missing), channels.refusals())
         if time.monotonic() >= until:
-            raise TimeoutError(f"{sorted(missing)} did not come within {seconds:g} seconds: {channels.refusals()}")
+            raise TimeoutError(
+                f"{sorted(missing)} did not come within {seconds:g} seconds: {channels.refusals()}; see that they run, and what "
+                "`mpcjax doctor` says of addresses and certificates"
+            )
+        turn += 1

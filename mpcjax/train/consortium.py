@@ -31,6 +31,7 @@ class Plan:
 
     @staticmethod
     def of(config: configs.Config) -> Plan:
+        Table(config.run, "run", ("training", "protocol"))
         table = Table(config.run.get("training", {}), "run.training", (*OURS, *DATA))
         given = {"rule": "centered_clipping", "model": "small", **table.values}
         settings = {key: given[key] for key in OURS if key in given}

@@ -174,6 +174,12 @@ def test_estimate_is_what_is_counted():
     assert "votes per coordinate" in str(cost) and "rsa" in str(cost)
 
 
+@pytest.mark.parametrize("params", [1e6, {"w": 3.0}])
+def test_a_number_of_parameters_is_whole(params):
+    with pytest.raises(ValueError, match=r"params.* is .*legal are arrays"):
+        mpcjax.estimate("mean", params, peers=PEERS, committee=COMMITTEE)
+
+
 WRONG = {
     "empty": (lambda: dict(updates={}), "empty pytree"),
     "integer leaf": (lambda: dict(updates={"w": jnp.ones((8, 2), jnp.int32)}), r"\['w'\].*int32.*float32"),

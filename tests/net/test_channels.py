@@ -253,7 +253,7 @@ def test_wrong_calls(consortium):
 def test_an_address_in_use(consortium):
     config = consortium.config(0)  # its listener is open in the fixture
     channels = Channels(config, config.identity())
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=r"in use \(127\.0\.0\.1:\d+\); end what uses it, or set me\.listen"):
         channels.start()
     channels.close()
 

@@ -15,7 +15,7 @@ import mpcjax
 from mpcjax.net import Channels
 from mpcjax.net import config as configs
 from mpcjax.net.founding import local
-from mpcjax.peers.peer import Terms
+from mpcjax.peers.peer import Terms, examine
 from mpcjax.peers.tls import Tls
 from tests.peers._consortium import PEERS, consortium, play, simulated, updates
 from tests.peers._memory import Net
@@ -114,6 +114,9 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
             "run.protocol.threshold is 2, legal: a whole number of corrupt members in 0..1",
         ),
         ("corupt = 1", "did you mean 'corrupt'"),
+        # with a threshold of 0 a share is the secret
+        ("threshold = 0", "run.protocol.threshold is 0, legal: a whole number of corrupt members in 1..1"),
+        ("committee = 2", "run.protocol.committee is 2, legal: a whole number of members in 3..5"),
     ],
 )
 def test_wrong_terms_are_named(paths: list[Path], wrong: str, message: str) -> None:
@@ -121,6 +124,14 @@ def test_wrong_terms_are_named(paths: list[Path], wrong: str, message: str) -> N
     paths[0].write_text(text)
     with pytest.raises(ValueError, match=message.replace(".", r"\.")):
         Terms.of(configs.load(paths[0]))
+    (check,) = examine(paths[0])
+    assert not check.ok and check.found.startswith("run.protocol")
+
+
+def test_the_doctor_says_what_the_terms_are(paths: list[Path]) -> None:
+    (check,) = examine(paths[0])
+    assert check.ok and check.found == str(Terms.of(configs.load(paths[0])))
+    assert examine(paths[0].parent / "nowhere.toml") == []
 
 
 def test_who_does_not_come_is_named(paths: list[Path]) -> None:

@@ -202,6 +202,16 @@ def test_a_wrong_result_names_the_rule() -> None:
             mpcjax.estimate(Own(body), 6, peers=4, committee=COMMITTEE)
 
 
+@pytest.mark.parametrize("found", [None, 1.0])
+def test_a_certificate_that_is_none_names_the_rule(found: Any) -> None:
+    class Uncertain(Own):
+        def certificate(self, peers: int) -> Any:
+            return found
+
+    with pytest.raises(TypeError, match=f"rule 'own': certificate returned {found}; legal are certificates"):
+        mpcjax.estimate(Uncertain(lambda messages, _: messages[0]), 6, peers=4, committee=COMMITTEE)
+
+
 def test_an_error_of_the_rule_itself_keeps_its_type() -> None:
     class Mine(RuntimeError):
         pass

@@ -23,7 +23,7 @@ TRAINING = '[run.training]\nrule = "mean"\nmodel = "small"\nrounds = {rounds}\nd
 
 def configuration(folder: Path, rounds: int = 2, text: str = TRAINING) -> Path:
     path = local(3, folder, 23_000)[0]
-    path.write_text(path.read_text().replace('[run]\nrule = "mean"\n', text.format(rounds=rounds)))
+    path.write_text(path.read_text().replace('[run.training]\nrule = "mean"\n', text.format(rounds=rounds)))
     return path
 
 
@@ -74,6 +74,7 @@ def test_a_peer_that_comes_back_goes_on_with_its_session(tmp_path: Path) -> None
         ("[run.training]\nround = 3\n", r"unknown key 'round'; did you mean 'rounds'"),
         ("[run.training]\nrounds = 0\n", r"run\.training\.rounds is 0, legal: a whole number of rounds in 1"),
         ("[run.training]\npeers = 4\n", r"unknown key 'peers'"),
+        ('[run]\nrule = "median"\n', r"run has the unknown key 'rule'"),  # or another rule would be trained with
     ],
 )
 def test_what_is_wrong_in_a_plan_is_named(tmp_path: Path, text: str, message: str) -> None:
