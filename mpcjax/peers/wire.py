@@ -2,7 +2,7 @@
 
 Guarantee (t corrupt members, any number of corrupt peers): what comes out of a broadcast is the same at all honest members,
 or they stop. A member that does not send what is due, or something of another shape, ends the attempt; a peer that does
-not is left out of it, by all members alike.
+not is left out of it, by all members alike. Nothing is broadcast before all members have received what was sent before.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Wire(Outside):
     A member that waits in vain for a peer is late for the other members and for those it tells something. So deadlines are
     counted from when all were heard last, one patience more with each meeting since then: otherwise a peer that is silent
     towards one member could end every attempt, or have honest members left out.
+
+    Before a broadcast that follows private messages the members tell each other that they have them (or wait no more for
+    them). A coin opened earlier than that would let a peer deal to the last member what suits the coin. One message and a
+    latency more, which the ledger does not count.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Wire(Outside):
         self.members, self.threshold, self.when = decision.members, decision.threshold, decision.when
         self.seat: Any = self.members.index(links.me) if links.me in self.members else None
         self.missed: dict[int, str] = {}
-        self._opened, self._broadcasts = False, 0
+        self._opened, self._broadcasts, self._private = False, 0, False
         self._together()
 
     def meet(self, mark: Mark, step: str, due: Any, *x: Any) -> Any:
@@ -69,7 +73,7 @@ class Wire(Outside):
     # members among each other
 
     def _exchange(self, mark: Mark, label: str, x: np.ndarray, expanded: np.ndarray | None = None) -> np.ndarray:
-        known, parts = mark.known, {}
+        known, parts, self._private = mark.known, {}, True
         for seat in self._others():
             if not known or not known[self.seat][seat]:
                 self._send(self.members[seat], label, x[0, seat])
@@ -86,6 +90,9 @@ class Wire(Outside):
         return np.stack([parts[seat] for seat in range(len(self.members))])[None]
 
     def _broadcast(self, mark: Mark, label: str, x: np.ndarray) -> np.ndarray:
+        if self._private:
+            self._private = False
+            self._from_all(f"{label}/received", np.zeros(1, np.uint8))
         received = self._from_all(label, x[0])
         self._echo(label, received)
         return received
@@ -132,7 +139,7 @@ class Wire(Outside):
         for seat in range(*mark.to):
             if seat != self.seat:
                 self._send(self.members[seat], label, x[seat, 0])
-        due, self._meetings = self._due(), self._meetings + 1
+        due, self._meetings, self._private = self._due(), self._meetings + 1, True
         if self.seat is None:
             return None
         if self.seat not in range(*mark.to):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,21 @@ def test_several_rounds_and_their_committees() -> None:
     done = [agreed(play(nodes, number), ALL) for number in range(3)]
     assert [one.members for one in done] == [nodes[0].election.members((number, 0)) for number in range(3)]
     assert all(left_out(one) == set() for one in done)
+
+
+def test_no_coin_is_opened_before_all_members_have_what_was_dealt() -> None:
+    """Or a dealer would deal to the last member what suits the coin, which one corrupt member has told it."""
+    (first, last, corrupt), dealer, opened = MEMBERS, LIGHT[0], threading.Event()
+
+    def cheat(sender: int, receiver: int, label: str, x: np.ndarray) -> np.ndarray:
+        if (sender, receiver) == (first, corrupt) and label.startswith("deal/coin") and "/" not in label[5:]:
+            opened.set()
+        if (sender, receiver) == (dealer, last) and label == "deal/message":
+            opened.wait(30)  # in vain: the coin is opened when nobody waits for this any more
+        return x
+
+    done = agreed(play(consortium(net(cheat))), ALL)
+    assert left_out(done) == {dealer} and done.attempt == 0
 
 
 # peers without a seat

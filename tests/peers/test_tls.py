@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,7 +26,8 @@ PROTOCOL = "\n[run.protocol]\ncorrupt = 1\ncommittee = 3\nslot_seconds = 0.3\ngr
 
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
-    found = local(PEERS, tmp_path, 21_000)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # each has ports of its own
+    found = local(PEERS, tmp_path, 21_000 + 100 * worker)
     for path in found:
         path.write_text(path.read_text().replace('rule = "mean"\n', 'rule = "mean"\n' + PROTOCOL))
     return found
@@ -108,10 +110,10 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("committee = 9", "run.protocol.committee is 9, legal: a whole number of members in 2..5"),
+        ("committee = 9", "run.protocol.committee is 9, legal: a whole number of members in 3..5"),
         (
             "threshold = 2\ncommittee = 3",
-            "run.protocol.threshold is 2, legal: a whole number of corrupt members in 0..1",
+            "run.protocol.threshold is 2, legal: a whole number of corrupt members in 1..1",
         ),
         ("corupt = 1", "did you mean 'corrupt'"),
         # with a threshold of 0 a share is the secret
