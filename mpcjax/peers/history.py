@@ -6,6 +6,7 @@ A record is believed when f + 1 peers give the same: one of them is honest, and 
 from __future__ import annotations
 
 import dataclasses
+import math
 import struct
 import time
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from mpcjax.peers.links import TIMELESS, Links, Lost
 from mpcjax.peers.outcome import Outcome
 
 KEPT = 256  # rounds
+OFTEN = 0.25  # slots between two questions
 _ASK = struct.Struct("<cII")  # "H", round, which time it is asked
 
 
@@ -52,6 +54,8 @@ class History:
         self.links, self.corrupt, self.blank = links, corrupt, blank
         self._records: OrderedDict[int, np.ndarray] = OrderedDict()
         self._asked = 0
+        self._unknown = blank.packed(links.peers) * np.uint8(0)
+        self._answered: dict[int, float] = {}
 
     def add(self, number: int, record: Record) -> None:
         self._records[number] = record.packed(self.links.peers)
@@ -59,12 +63,17 @@ class History:
             self._records.popitem(last=False)
 
     def answer(self, peer: int, notice: bytes) -> bool:
-        """Whether the notice was a question; a round that is not finished here is answered with zeros."""
+        """Whether the notice was a question; a round that is not finished here is answered with zeros.
+
+        Whoever asks more often than an honest peer does wants this peer's time and memory, and gets no answer.
+        """
         if notice[:1] != b"H" or len(notice) != _ASK.size:
             return False
         _, number, turn = _ASK.unpack(notice)
-        unknown = np.zeros_like(self.blank.packed(self.links.peers))
-        self.links.send(peer, TIMELESS, f"history/{number}/{turn}", self._records.get(number, unknown))
+        now = time.monotonic()
+        if now - self._answered.get(peer, -math.inf) >= self.links.slot * OFTEN / 2:
+            self._answered[peer] = now
+            self.links.send(peer, TIMELESS, f"history/{number}/{turn}", self._records.get(number, self._unknown))
         return True
 
     def ask(self, number: int, until: float) -> tuple[Record, bool]:
@@ -80,7 +89,7 @@ class History:
                     if answer[0]:
                         return self.blank.unpacked(answer, self.links.peers), running
                     running = True
-            time.sleep(self.links.slot / 4)
+            time.sleep(self.links.slot * OFTEN)
         raise Lost(
             self.links.me, f"history/{number}", f"fewer than {self.corrupt + 1} peers gave the same outcome of it"
         )

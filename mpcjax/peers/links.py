@@ -19,10 +19,10 @@ TIMELESS = ((1 << 32) - 1, 0)  # in place of round and attempt: what `advance` n
 
 
 class Lost(MpcError):
-    """What `peer` should have sent did not come in time, or was nothing that can be used."""
+    """What `peer` should have sent did not come in time (`late`: it may come yet), or was nothing that can be used."""
 
-    def __init__(self, peer: int, label: str, why: str):
-        self.peer, self.label, self.why = peer, label, why
+    def __init__(self, peer: int, label: str, why: str, late: bool = False):
+        self.peer, self.label, self.why, self.late = peer, label, why, late
         super().__init__(f"peer {peer}, {label!r}: {why}")
 
 

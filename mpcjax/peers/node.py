@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -153,16 +152,25 @@ class Node:
     def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
         """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
 
-        One of them sends it unasked to a peer without a seat; the others are asked, one after the other.
+        One of them sends it unasked to a peer without a seat; the others are asked, all at once.
         """
         first = None if self.links.me in members else members[self.links.me % len(members)]
-        others = [who for who in members if who not in (first, self.links.me)]
-        for who in others if first is None else [first, *others]:
+        labels = {who: GIVEN if who == first else f"{GIVEN} again" for who in members if who != self.links.me}
+        for who in labels:
             if who != first:
                 self.links.notify(who, np.frombuffer(_WANTED.pack(b"W", *when), np.uint8))
-            with contextlib.suppress(Lost):
-                label = GIVEN if who == first else f"{GIVEN} again"
-                packed = self.links.receive(who, when, label, self._blank().packed(), self.links.due())
+        until = self.links.due()
+        while labels and time.monotonic() < until:
+            for who, label in list(labels.items()):  # a little for each in turn: some may never answer
+                try:
+                    packed = self.links.receive(
+                        who, when, label, self._blank().packed(), time.monotonic() + self.links.slot / 8
+                    )
+                except Lost as lost:
+                    if not lost.late:
+                        del labels[who]
+                    continue
+                del labels[who]
                 if digest(packed) == wanted:
                     self._packed[when] = packed
                     return packed

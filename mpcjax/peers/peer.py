@@ -22,6 +22,7 @@ from mpcjax.net import config as configs
 from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.peers.election import Election, agree_on_seed
+from mpcjax.peers.links import Lost
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.programs import programs
 from mpcjax.peers.tls import Tls
@@ -133,8 +134,15 @@ class Peer:
         public = api.public_of(rule, like, shape, weights, center, reference)
         if node is None or node.programs.setup != setup:
             node = self._prepared(setup)
-        done = self._missed(node, round) if self._behind else node.round(round, np.asarray(matrix[0]), public)
+        done = self._missed(node, round) if self._behind else self._done(node, round, np.asarray(matrix[0]), public)
         return api.Result(unravel(jnp.asarray(done.outcome.value)), self._report(setup, done))
+
+    def _done(self, node: Node, round: int, update: np.ndarray, public: Any) -> Round:
+        try:
+            return node.round(round, update, public)
+        except Lost as lost:  # all have accepted an outcome that nobody gives to this peer now: it has fallen behind
+            LOG.warning("behind round=%d why=%s", round, lost)
+            return self._missed(node, round)
 
     def _missed(self, node: Node, round: int) -> Round:
         """A peer that came back takes no part in rounds that began without it: it might have dealt in them before."""

@@ -57,7 +57,7 @@ class Tls(Links):
             if stopped():
                 raise Stopped(label)
             if time.monotonic() >= until:
-                raise Lost(peer, label, f"{self._names[peer]} did not send it in time")
+                raise Lost(peer, label, f"{self._names[peer]} did not send it in time", late=True)
 
     def present(self, peer: int) -> bool:
         return self._names[peer] in self.channels.connected()

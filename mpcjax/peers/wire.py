@@ -192,8 +192,8 @@ class Wire(Outside):
                 turn = time.monotonic() + self.links.slot / 8
                 try:
                     x = self._receive(who, label, due, turn)
-                except Lost:
-                    if time.monotonic() < turn:  # it has sent something that is of no use, or is gone
+                except Lost as lost:
+                    if not lost.late:  # it has sent something that is of no use, or is gone
                         left.remove(who)
                     continue
                 left.remove(who)

@@ -46,7 +46,7 @@ class Memory(Links):
                 if stopped():
                     raise Stopped(label)
                 if time.monotonic() >= until:
-                    raise Lost(peer, label, "did not come in time")
+                    raise Lost(peer, label, "did not come in time", late=True)
                 self.net.changed.wait(min(0.05, max(until - time.monotonic(), 0.001)))
             x = self.net.box.pop(key)
         if x.shape != tuple(like.shape) or x.dtype != like.dtype:
