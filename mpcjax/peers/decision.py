@@ -114,6 +114,10 @@ class Decision:
             self._tell(list(right))
             self._consider()
 
+    def quiet(self) -> threading.Condition:
+        """While it is held, nothing is heard but what this thread hands over."""
+        return self._changed
+
     def over(self) -> bool:
         """Whether there is no use in waiting for the protocol's messages any more."""
         with self._changed:

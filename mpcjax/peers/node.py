@@ -67,7 +67,7 @@ class Node:
         self.links, self.election, self.programs = links, election, programs
         self.corrupt, self.attempts = corrupt, attempts
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
-        self.conduct = Conduct()
+        self.conduct, self.last = Conduct(), -1
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early: dict[int, deque[tuple[float, np.ndarray]]] = {p: deque(maxlen=EARLY) for p in range(links.peers)}
         self._packed: dict[tuple[int, int], np.ndarray] = {}
@@ -77,11 +77,28 @@ class Node:
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
         links.heard = self._heard
 
+    def takes_over(self, before: Node) -> None:
+        """What the node of other programs knows of the peers: conduct, who is back, notices that came early."""
+        self.conduct, self.last, self._back = before.conduct, before.last, before._back
+        self.takes([(at, peer, notice) for peer, notices in before._early.items() for at, notice in notices])
+
+    def takes(self, notices: list[tuple[float, int, np.ndarray]]) -> None:
+        """Notices that came before this node was there: when, from whom, what."""
+        with self._lock:
+            for at, peer, notice in notices:
+                self._early[peer].append((at, notice))
+
     def round(self, number: int, update: np.ndarray, public: Public) -> Round:
         """The outcome of round `number`, with this peer's `update [d]` float32.
 
-        Raises `Abort` after all attempts, or after one whose output a corrupt member may have seen; all honest peers do.
+        Raises `ValueError` for a number that was used; `Abort` after all attempts, or after one whose output a corrupt member
+        may have seen: all honest peers do.
         """
+        if number <= self.last:
+            raise ValueError(
+                f"round={number}: legal are rounds from {self.last + 1} on; they count up, each number is used once"
+            )
+        self.last = number
         start, failed = time.monotonic(), []
         if self.links.me in self.conduct.away:
             self._say_to_all(_BACK.pack(b"R", number))
@@ -101,6 +118,7 @@ class Node:
     def missed(self, number: int) -> tuple[Round | None, bool]:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
+        self.last = max(self.last, number)
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
         self.history.add(number, found)
@@ -187,11 +205,14 @@ class Node:
 
     def _decide(self, when: tuple[int, int], members: tuple[int, ...]) -> Decision:
         decision = Decision(self.links, members, self.programs.setup.scheme.threshold, self.corrupt, when)
-        with self._lock:
-            self._decisions[when] = decision
-            early = [(at, peer, notice) for peer, notices in self._early.items() for at, notice in notices]
-        for at, peer, notice in sorted(early, key=lambda one: one[0]):
-            decision.hear(peer, notice, at)
+        with (
+            decision.quiet()
+        ):  # or what comes now would be heard before what came long ago, and its time counted from now
+            with self._lock:
+                self._decisions[when] = decision
+                early = [(at, peer, notice) for peer, notices in self._early.items() for at, notice in notices]
+            for at, peer, notice in sorted(early, key=lambda one: one[0]):
+                decision.hear(peer, notice, at)
         return decision
 
     def _heard(self, peer: int, notice: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.peers.election import Election, agree_on_seed
 from mpcjax.peers.links import Lost
-from mpcjax.peers.node import Node, Round
+from mpcjax.peers.node import EARLY, Node, Round
 from mpcjax.peers.programs import programs
 from mpcjax.peers.tls import Tls
 from mpcjax.report import Happened, Report
@@ -95,6 +96,9 @@ class Peer:
         self.links.session = self.seed
         self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
         self._node: Node | None = None
+        # others may have begun, or be done, while this peer still compiles its programs
+        self._unheard: deque[tuple[float, int, np.ndarray]] = deque(maxlen=EARLY * self.links.peers)
+        self.links.heard = lambda peer, notice: self._unheard.append((time.monotonic(), peer, notice))
 
     @property
     def number(self) -> int:
@@ -167,7 +171,9 @@ class Peer:
         before, election = self._node, Election(self.seed, self.peers, self.terms.committee)
         self._node = Node(self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts)
         if before is not None:
-            self._node.conduct = before.conduct
+            self._node.takes_over(before)
+        self._node.takes(list(self._unheard))
+        self._unheard.clear()
         return self._node
 
     def _report(self, setup: Any, done: Round) -> Report:

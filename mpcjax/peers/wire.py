@@ -18,7 +18,7 @@ from mpcjax.checks import verdict
 from mpcjax.errors import Abort
 from mpcjax.fabric import Mark
 from mpcjax.peers.decision import OPENED, Claim, Decision
-from mpcjax.peers.links import Links, Lost
+from mpcjax.peers.links import Links, Lost, Stopped
 from mpcjax.phases import ALL
 from mpcjax.segments import Outside
 
@@ -64,6 +64,8 @@ class Wire(Outside):
     def meet(self, mark: Mark, step: str, due: Any, *x: Any) -> Any:
         label = f"{mark.phase}/{mark.label}{step}"
         if mark.phase == ALL[-1] and not self._opened and self.seat is not None:
+            if self._stopped():  # the others may have agreed already that nobody has opened, and repeat the round
+                raise Stopped(label)
             self._opened = True
             self.decision.say(Claim(OPENED))
         if mark.kind == "told" and self.seat is None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import struct
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from mpcjax.fabric import Mark
 from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.history import History, Record
-from mpcjax.peers.links import Lost
+from mpcjax.peers.links import Lost, Stopped
+from mpcjax.peers.node import Round
 from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.peer import Peer
+from mpcjax.peers.wire import Wire
+from tests.peers._consortium import PEERS, consortium, play
 from tests.peers._memory import Net
 
 
@@ -39,3 +45,36 @@ def test_a_peer_that_is_not_given_an_accepted_outcome_asks_all_for_it() -> None:
     peer = object.__new__(Peer)
     peer._behind = False
     assert peer._done(node, 7, np.zeros(3, np.float32), None) is later and peer._behind
+
+
+def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
+    """The others may have agreed that nobody has opened; a round that is repeated then would show two outputs."""
+    said = list[Any]()
+    wire = object.__new__(Wire)
+    wire.seat, wire._opened, wire.long = 0, False, float("inf")
+    wire.decision = SimpleNamespace(over=lambda: True, say=said.append)  # type: ignore[assignment]
+    with pytest.raises(Stopped):
+        wire.meet(Mark("broadcast", "open", "output#1"), "", None, np.zeros((1, 3), np.uint64))
+    assert not said and not wire._opened
+
+
+def test_a_round_number_is_used_once() -> None:
+    nodes = consortium(Net(PEERS))
+    assert all(isinstance(one, Round) for one in play(nodes, 3))
+    for number in (3, 2):
+        assert all(isinstance(one, ValueError) and "rounds from 4 on" in str(one) for one in play(nodes, number))
+
+
+def test_what_came_before_there_was_a_node_is_heard() -> None:
+    """A peer that still compiles when all others are done has their outcome all the same."""
+    net, late = Net(PEERS, patience=2.0), 0
+    unheard = list[Any]()
+    nodes = consortium(net)
+    hears = net.ends[late].heard
+    net.ends[late].heard = lambda peer, notice: unheard.append((time.monotonic(), peer, notice))
+    done = play(nodes, 0, without=(late,))
+    net.ends[late].heard = hears
+    nodes[late].takes(unheard)
+    assert unheard and isinstance(done[1], Round)
+    (found,) = [one for one in play(nodes, 0, without=tuple(range(1, PEERS))) if one is not None]
+    assert isinstance(found, Round) and np.array_equal(found.outcome.value, done[1].outcome.value)
