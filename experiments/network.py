@@ -48,6 +48,9 @@ grace_seconds = 3.0
 """
 
 
+LATE = 20.0  # seconds
+
+
 @app.command()
 def main(
     peers: Annotated[int, typer.Option(min=5, help="Processes.")] = 7,
@@ -70,7 +73,7 @@ def main(
     finally:
         for process in running.values():
             process.kill()
-    honest = [k for k in range(peers) if k != cheat]
+    honest = [k for k in range(peers) if k != cheat and (k != victim or running[k].returncode == 0)]
     _report(console, folder, honest)
     same = {_model(paths[k], folder / f"peer{k}") for k in honest}
     console.print(f"{len(honest)} honest peers hold {len(same)} model{'s' if len(same) > 1 else ''}: {sorted(same)}")
@@ -135,8 +138,11 @@ def _play(
     console: Console, running: dict[int, subprocess.Popen[bytes]], paths: list[Path], folder: Path, cache: Path,
     rounds: int, victim: int,
 ) -> None:  # fmt: skip
-    """Kills the victim after a quarter of the rounds and starts it again some rounds later."""
-    shown, killed, back = 0, False, False
+    """Kills the victim after a quarter of the rounds and starts it again some rounds later.
+
+    Where it needs longer to start than the others to end, it is not waited for: nobody is left to tell it anything.
+    """
+    shown, killed, back, ended = 0, False, False, time.monotonic()
     while any(process.poll() is None for process in running.values()):
         time.sleep(0.2)
         records = _records(folder, 0)
@@ -151,6 +157,14 @@ def _play(
             running[victim] = _start(paths[victim], folder, cache)
             back = True
             console.print(f"  -- peer {victim} is started again")
+        if any(process.poll() is None for k, process in running.items() if k != victim):
+            ended = time.monotonic()
+        elif time.monotonic() - ended > LATE:
+            console.print(
+                f"  -- peer {victim} came back too late to take part: the others have ended. Give more --rounds"
+            )
+            running[victim].kill()
+            running[victim].wait()
 
 
 def _records(folder: Path, peer: int) -> list[dict[str, Any]]:
