@@ -54,7 +54,7 @@ LATE = 20.0  # seconds
 @app.command()
 def main(
     peers: Annotated[int, typer.Option(min=5, help="Processes.")] = 7,
-    rounds: Annotated[int, typer.Option(min=8, help="Rounds of training.")] = 40,
+    rounds: Annotated[int, typer.Option(min=8, help="Rounds of training.")] = 60,
     rule: Annotated[str, typer.Option(help="A name of mpcjax.rules.RULES.")] = "centered_clipping",
     port: Annotated[int, typer.Option(help="The first port to try.")] = 7500,
     out: Annotated[Path, typer.Option(help="Where configurations, logs and records go.")] = Path("results/network"),
@@ -153,7 +153,7 @@ def _play(
             os.kill(running[victim].pid, signal.SIGKILL)
             killed = True
             console.print(f"  -- peer {victim} is killed")
-        if killed and not back and shown >= 3 * rounds // 8:
+        if killed and not back and shown >= rounds // 4 + 2:
             running[victim] = _start(paths[victim], folder, cache)
             back = True
             console.print(f"  -- peer {victim} is started again")

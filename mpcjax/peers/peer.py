@@ -90,7 +90,7 @@ class Peer:
 
     def __init__(self, channels: Channels, terms: Terms, seed: bytes | None):
         self.channels, self.terms = channels, terms
-        self._behind = seed is not None
+        self._behind, self._asked = seed is not None, False
         self.links = Tls(channels, terms.slot_seconds, terms.grace_seconds)
         self.seed = agree_on_seed(self.links) if seed is None else seed
         self.links.session = self.seed
@@ -150,11 +150,13 @@ class Peer:
 
     def _missed(self, node: Node, round: int) -> Round:
         """A peer that came back takes no part in rounds that began without it: it might have dealt in them before."""
-        LOG.warning(
+        LOG.log(
+            logging.INFO if self._asked else logging.WARNING,
             "asking the others for the outcome of round=%d; if all peers have ended none of them has it: then remove the "
             "session's seed everywhere and begin anew from a checkpoint",
             round,
         )
+        self._asked = True  # the warning stands once
         done, running = node.missed(round)
         self._behind = not running
         if done is None:

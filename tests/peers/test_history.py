@@ -43,7 +43,7 @@ def test_a_peer_that_is_not_given_an_accepted_outcome_asks_all_for_it() -> None:
     later = SimpleNamespace(number=7, attempt=0)
     node: Any = SimpleNamespace(round=withheld, missed=lambda number: (later, False))
     peer = object.__new__(Peer)
-    peer._behind = False
+    peer._behind = peer._asked = False
     assert peer._done(node, 7, np.zeros(3, np.float32), None) is later and peer._behind
 
 
