@@ -33,7 +33,13 @@ LONG = 20  # times the patience of a message go by until a member stops; twice t
 GIVEN = "outcome"
 _WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
 _BACK = struct.Struct("<cI")
+Early = dict[int, deque[tuple[float, np.ndarray]]]  # by peer, when a notice came and what it is; the oldest first
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
+
+
+def nothing_early(peers: int) -> Early:
+    """Room for the last notices of every peer: whoever sends many pushes out only its own."""
+    return {peer: deque(maxlen=EARLY) for peer in range(peers)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Node:
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
         self.conduct, self.last = Conduct(), -1
         self._decisions: dict[tuple[int, int], Decision] = {}
-        self._early: dict[int, deque[tuple[float, np.ndarray]]] = {p: deque(maxlen=EARLY) for p in range(links.peers)}
+        self._early = nothing_early(links.peers)
         self._packed: dict[tuple[int, int], np.ndarray] = {}
         self._back: dict[int, int] = {}  # peers that were away, and the round from which on they are there
         self._given: set[tuple[int, tuple[int, int]]] = set()
@@ -80,13 +86,14 @@ class Node:
     def takes_over(self, before: Node) -> None:
         """What the node of other programs knows of the peers: conduct, who is back, notices that came early."""
         self.conduct, self.last, self._back = before.conduct, before.last, before._back
-        self.takes([(at, peer, notice) for peer, notices in before._early.items() for at, notice in notices])
+        self.takes(before._early)
 
-    def takes(self, notices: list[tuple[float, int, np.ndarray]]) -> None:
-        """Notices that came before this node was there: when, from whom, what."""
+    def takes(self, early: Early) -> None:
+        """Notices that came before this node was there."""
         with self._lock:
-            for at, peer, notice in notices:
-                self._early[peer].append((at, notice))
+            for peer, notices in early.items():
+                both = sorted([*notices.copy(), *self._early[peer]], key=lambda one: one[0])
+                self._early[peer] = deque(both, maxlen=EARLY)
 
     def round(self, number: int, update: np.ndarray, public: Public) -> Round:
         """The outcome of round `number`, with this peer's `update [d]` float32.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.peers.election import Election, agree_on_seed
 from mpcjax.peers.links import Lost
-from mpcjax.peers.node import EARLY, Node, Round
+from mpcjax.peers.node import Node, Round, nothing_early
 from mpcjax.peers.programs import programs
 from mpcjax.peers.tls import Tls
 from mpcjax.report import Happened, Report
@@ -97,8 +96,8 @@ class Peer:
         self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
         self._node: Node | None = None
         # others may have begun, or be done, while this peer still compiles its programs
-        self._unheard: deque[tuple[float, int, np.ndarray]] = deque(maxlen=EARLY * self.links.peers)
-        self.links.heard = lambda peer, notice: self._unheard.append((time.monotonic(), peer, notice))
+        self._unheard = nothing_early(self.links.peers)
+        self.links.heard = lambda peer, notice: self._unheard[peer].append((time.monotonic(), notice))
 
     @property
     def number(self) -> int:
@@ -174,8 +173,7 @@ class Peer:
         self._node = Node(self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts)
         if before is not None:
             self._node.takes_over(before)
-        self._node.takes(list(self._unheard))
-        self._unheard.clear()
+        self._node.takes(self._unheard)
         return self._node
 
     def _report(self, setup: Any, done: Round) -> Report:
