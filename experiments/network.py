@@ -60,7 +60,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where configurations, logs and records go.")] = Path("results/network"),
     cache: Annotated[Path, typer.Option(help="Compiled programs.")] = Path(".cache/compiled"),
 ) -> None:
-    """Train with one process per peer; one is killed and comes back, one cheats."""
+    """Train with one process per peer; one is killed and started again, one cheats."""
     console, begun = Console(), time.perf_counter()
     folder = out / time.strftime("%Y%m%d-%H%M%S")
     paths = _consortium(peers, port, folder, RUN.format(rule=rule, rounds=rounds))
@@ -74,6 +74,10 @@ def main(
         for process in running.values():
             process.kill()
     honest = [k for k in range(peers) if k != cheat and (k != victim or running[k].returncode == 0)]
+    if victim not in honest:
+        console.print(
+            f"peer {victim} has no last model to compare: its process ended with {running[victim].returncode}"
+        )
     _report(console, folder, honest)
     same = {_model(paths[k], folder / f"peer{k}") for k in honest}
     console.print(f"{len(honest)} honest peers hold {len(same)} model{'s' if len(same) > 1 else ''}: {sorted(same)}")

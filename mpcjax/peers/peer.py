@@ -55,6 +55,10 @@ class Terms:
     @staticmethod
     def of(config: Config) -> Terms:
         peers = len(config.peers)
+        if peers < 3:
+            raise ValueError(
+                f"consortium.peers has {peers} peers, legal: at least 3; of fewer every one sees the others' updates"
+            )
         table = Table(config.run.get("protocol", {}), "run.protocol", PROTOCOL)
         corrupt = table.integer("corrupt", (peers - 1) // 3, 0, peers - 1, "peers")
         usual = 0 if "committee" in table.values else committee_size(peers, corrupt) if corrupt else min(peers, 3)
@@ -171,9 +175,10 @@ class Peer:
         LOG.info("compiled member_seconds=%.1f dealer_seconds=%.1f", member, dealer)
         before, election = self._node, Election(self.seed, self.peers, self.terms.committee)
         self._node = Node(self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts)
-        if before is not None:
+        if before is None:
+            self._node.takes(self._unheard)
+        else:
             self._node.takes_over(before)
-        self._node.takes(self._unheard)
         return self._node
 
     def _report(self, setup: Any, done: Round) -> Report:

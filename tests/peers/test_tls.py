@@ -130,6 +130,11 @@ def test_wrong_terms_are_named(paths: list[Path], wrong: str, message: str) -> N
     assert not check.ok and check.found.startswith("run.protocol")
 
 
+def test_two_peers_are_no_consortium(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has 2 peers, legal: at least 3"):
+        Terms.of(configs.load(local(2, tmp_path, 24_000)[0]))
+
+
 def test_the_doctor_says_what_the_terms_are(paths: list[Path]) -> None:
     (check,) = examine(paths[0])
     assert check.ok and check.found == str(Terms.of(configs.load(paths[0])))
