@@ -295,7 +295,7 @@ TAKES = {
     "child": lambda stream: stream.child("a"),
     "claim": lambda stream: stream.claim("a"),
     "uniform": lambda stream: stream.uniform("a", F61, 3),
-    "bits": lambda stream: stream.bits("a", 3),
+    "coins": lambda stream: stream.coins("a", 3),
     "words": lambda stream: stream.words("a", 3),
     "per_row": lambda stream: stream.per_row("a", [0, 1]),
     "at": lambda stream: stream.at("a", 1),
@@ -310,7 +310,7 @@ def test_a_name_is_taken_once(take: Any) -> None:
         take(stream)
 
 
-@pytest.mark.parametrize("second", ["claim", "uniform", "bits", "words"])
+@pytest.mark.parametrize("second", ["claim", "uniform", "coins", "words"])
 def test_all_expansions_share_their_names(second: str) -> None:
     stream = root()
     stream.claim("a")
@@ -399,13 +399,11 @@ def test_a_traced_index() -> None:
 
 
 def test_what_the_expansions_are() -> None:
-    """Under the claimed nonce from block 0: words in the RFC's order, bits lowest first."""
+    """Under the claimed nonce from block 0: words and few coins in the RFC's order."""
     keys, nonces = root(2).claim("a")
     expected = np.asarray(keystream(keys, nonces[0], 0, 20))
     assert np.array_equal(root(2).words("a", 20), expected)
-    bits = root(2).bits("a", (7, 3))
-    assert (bits.dtype, bits.shape) == (jnp.uint8, (2, 7, 3))
-    assert np.array_equal(bits.reshape(2, 21), expected[:, :1] >> np.arange(21) & 1)
+    assert np.array_equal(root(2).coins("a", (10, 2)), expected.reshape(2, 10, 2))
     assert np.array_equal(root(2).uniform("a", F61, (3, 2)), field_elements(keys, nonces, F61, (3, 2)))
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -42,6 +43,7 @@ from mpcjax.runtime import SECURITY_BITS, Runtime
 from mpcjax.spreading import WHOLE, Spread
 
 MARGIN = 2.0**-14  # room for the float32 error of a peer's own clipping
+PACKED = 16  # entries of R in a word of coins
 BLOCK = 1 << 13  # coordinates projected at a time: sixteen times as many took six times as long
 
 
@@ -109,7 +111,7 @@ class Norm(Certificate):
         return split(field, slack, self._slack_width(bits, length))
 
     def responses(self, field: Field, message: Any, bits: int, agreed: Any, spread: Spread = WHOLE) -> Any:
-        projected = spread.summed(_project(agreed, message))
+        projected = spread.summed(_project(agreed, self.rows, message))
         half = 1 << self.window(field)
         return split(field, jnp.clip(projected + half, 0, 2 * half - 1), self.window(field) + 1).reshape(
             message.shape[0], -1
@@ -137,21 +139,29 @@ class Norm(Certificate):
         return Equation(constant, ("message",), Form(shift=half), helpers=slack, responses=spelled)
 
     def agree(self, public: Stream, length: int) -> Any:
-        """R `[tau, d]` int8."""
-        coins = public.bits("projection", (2, self.rows, length))[0].astype(jnp.int8)
-        return coins[0] + coins[1] - jnp.int8(1)
+        """R, packed: `[ceil(tau / 16), d]` uint32, of which bits 2 j and 2 j + 1 of word k are drawn for row 16 k + j."""
+        return public.coins("projection", (-(-self.rows // PACKED), length))[0]
 
 
-def _project(matrix: Any, message: Any) -> Any:
-    """R x for every peer, `[tau, d]` int8 times `[n, d]` int32: `[n, tau]` int64, exact."""
-    return jax.lax.platform_dependent(matrix, message, tpu=_project_bytes, default=_project_floats)
+def entries(packed: Any, rows: int, dtype: Any) -> Any:
+    """R, `[rows, d]` of -1, 0, 0, 1: one less than how many of its two bits are set."""
+    pairs = packed[:, None] >> (2 * jnp.arange(PACKED, dtype=jnp.uint32))[:, None]
+    ones = (pairs & np.uint32(1)) + ((pairs >> np.uint32(1)) & np.uint32(1))
+    return (ones.astype(jnp.int32) - np.int32(1)).astype(dtype).reshape(-1, packed.shape[1])[:rows]
 
 
-def _project_bytes(matrix: Any, message: Any) -> Any:
+def _project(packed: Any, rows: int, message: Any) -> Any:
+    """R x for every peer, of `[n, d]` int32: `[n, tau]` int64, exact."""
+    forms = {"tpu": _project_bytes, "default": _project_floats}
+    return jax.lax.platform_dependent(packed, message, **{name: partial(form, rows) for name, form in forms.items()})
+
+
+def _project_bytes(rows: int, packed: Any, message: Any) -> Any:
     """By signed bytes, which a TPU multiplies; its float64 is two float32, of 48 bits. For |x_k| <= 0x7f7f7f7f.
 
     Every x_k is a sum of digits -128 .. 127 times powers of 256; a sum of 2^23 of them fits 32 bits.
     """
+    matrix = entries(packed, rows, jnp.int8)
     shifted, total = message.astype(jnp.uint32) + np.uint32(0x80808080), jnp.zeros((), jnp.int64)
     for k in (0, 8, 16, 24):
         digits = (((shifted >> np.uint32(k)) & np.uint32(255)).astype(jnp.int32) - np.int32(128)).astype(jnp.int8)
@@ -162,16 +172,16 @@ def _project_bytes(matrix: Any, message: Any) -> Any:
     return total
 
 
-def _project_floats(matrix: Any, message: Any) -> Any:
+def _project_floats(rows: int, packed: Any, message: Any) -> Any:
     """Block by block as a product of float64, which holds |R x| < 2^53."""
 
     def block(start: Any, size: int) -> Any:
-        parts = (jax.lax.dynamic_slice_in_dim(x, start, size, axis=1) for x in (message, matrix))
-        left, right = (part.astype(jnp.float64) for part in parts)
-        return jax.lax.dot_general(left, right, (((1,), (1,)), ((), ())))
+        left, coins = (jax.lax.dynamic_slice_in_dim(x, start, size, axis=1) for x in (message, packed))
+        right = entries(coins, rows, jnp.float64)
+        return jax.lax.dot_general(left.astype(jnp.float64), right, (((1,), (1,)), ((), ())))
 
     steps, rest = divmod(message.shape[1], BLOCK)
-    total = jnp.zeros((message.shape[0], matrix.shape[0]), jnp.float64)
+    total = jnp.zeros((message.shape[0], rows), jnp.float64)
     if steps:
         total = jax.lax.fori_loop(
             np.int32(0), np.int32(steps), lambda k, total: total + block(k * np.int32(BLOCK), BLOCK), total
@@ -181,12 +191,17 @@ def _project_floats(matrix: Any, message: Any) -> Any:
     return total.astype(jnp.int64)
 
 
-def _mixed(field: Field, weights: Any, matrix: Any) -> Any:
-    """sum_j weights[j] R_j: `[d]`."""
+def _mixed(field: Field, weights: Any, packed: Any) -> Any:
+    """sum_j weights[j] R_j: `[d]`, as what the set bits weigh, by tables of all subsets of eight, less every weight once."""
+    bits = jnp.pad(jnp.repeat(weights, 2), (0, 2 * (packed.shape[0] * PACKED - weights.shape[0])))
+    tables = field.zeros((bits.shape[0] // 8, 1))
+    for j in range(8):  # a table of twice as many sums, with one weight more
+        tables = jnp.concatenate([tables, field.add(tables, bits.reshape(-1, 8)[:, j : j + 1])], axis=1)
 
-    def add(j: Any, total: Any) -> Any:
-        c, row = weights[j], matrix[j]
-        term = jnp.where(row == 1, c, jnp.where(row == -1, field.neg(c), field.zeros(())))
-        return field.add(total, term)
+    def looked_up(total: Any, tables: Any, packed: Any) -> Any:
+        for k in range(tables.shape[0]):
+            chosen = (packed[k // 4] >> np.uint32(8 * (k % 4))) & np.uint32(255)
+            total = field.add(total, tables[k].at[chosen].get(mode="promise_in_bounds"))
+        return total
 
-    return jax.lax.fori_loop(np.int32(0), np.int32(matrix.shape[0]), add, field.zeros((matrix.shape[1],)))
+    return kernels.materialized(looked_up, field.neg(field.sum(weights)), tables, packed)

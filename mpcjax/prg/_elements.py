@@ -32,9 +32,18 @@ FEW = 1 << 14  # elements; up to here the rolled form does: compiling the unroll
 _ONES, _HIGH61, _P31 = np.uint32(0xFFFFFFFF), np.uint32((1 << 29) - 1), np.uint32((1 << 31) - 1)
 
 
+class Words:
+    """In the place of a field: all words of 32 bits, as they come, in the order of elements of 31 bits."""
+
+    exponent, dtype = 32, np.dtype(np.uint32)
+
+
+WORDS = Words()
+
+
 def per_block(field) -> int:
     """Candidates in a block of 16 words."""
-    return 16 if field.exponent == 31 else 8
+    return 16 if field.exponent in (31, 32) else 8
 
 
 def _mod_tiny(low, high, e: int):
@@ -59,6 +68,8 @@ def finish(words, e: int) -> list:
     elif e == 31:
         words = [w & _P31 for w in words]
         bad = [w == _P31 for w in words]
+    elif e == 32:
+        return [*words, jnp.zeros_like(words[0])]
     else:
         words = [_mod_tiny(low, high, e) for low, high in zip(words[::2], words[1::2], strict=True)]
         return [*words, jnp.zeros_like(words[0])]
@@ -102,6 +113,8 @@ def replace(candidates, key, spare, counters, field):
 def _few(keys, nonce, field, count: int):
     """keys [n, 8] -> [n, count], each element a 128-bit word mod p."""
     e = field.exponent
+    if field is WORDS:
+        return keystream(keys, nonce, 0, count)
     counters = jnp.arange(-(-count // 4), dtype=jnp.uint32)
     words = jnp.stack(_joined(rolled_blocks(keys[:, None, :], counters, nonce)))  # [8, n, blocks]
     low, high = _mod64(words[0::2], e), _mod64(words[1::2], e)
@@ -133,6 +146,8 @@ def _chunked(keys, nonces, field, count: int, lanes: int, finish):
             new = replace(old, key, nonces[1:], counters, field).reshape(1, chunk)
             return lax.dynamic_update_slice(state[0], new, (row, offset)), jnp.uint32(0)
 
+        if field is WORDS:  # nothing is refused
+            return out
         flag = lax.reduce(flags, np.uint32(0), lax.bitwise_or, (0,))
         return lax.while_loop(lambda state: state[1] != 0, repaired, (out, flag))[0]
 
@@ -149,7 +164,7 @@ def _whole_rows(keys, nonces, field, count: int, lanes: int, finish):
     def row(key):
         *words, flags = finish(core(list(key), counters, list(nonces[0])), field.exponent)
         candidates = jnp.stack(as_field(words, field.exponent))  # [per, steps, lanes]
-        if field.exponent >= 31:
+        if field.exponent in (31, 61):
             candidates = lax.cond(
                 (flags != 0).any(), lambda c: replace(c, key, nonces[1:], counters, field), lambda c: c, candidates
             )
@@ -219,10 +234,3 @@ def keystream(keys, nonce, first, words: int):
     counters = jnp.asarray(first, jnp.uint32) + jnp.arange(-(-words // 16), dtype=jnp.uint32)
     out = jnp.moveaxis(rolled_blocks(keys[..., None, :], counters, jnp.asarray(nonce, jnp.uint32)), 0, -1)
     return out.reshape(*keys.shape[:-1], -1)[..., :words]
-
-
-def random_bits(keys, nonces, count: int):
-    """keys [..., 8] -> [..., count] uint8, each 0 or 1: the keystream's bits, lowest first."""
-    words = keystream(keys, nonces[0], 0, -(-count // 32))
-    bits = (words[..., None] >> jnp.arange(32, dtype=jnp.uint32)) & np.uint32(1)
-    return bits.reshape(*keys.shape[:-1], -1)[..., :count].astype(jnp.uint8)

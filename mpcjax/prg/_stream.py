@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import struct
 
@@ -14,7 +13,7 @@ import numpy as np
 from mpcjax._compat import trace_state
 from mpcjax.errors import NonceReuse
 from mpcjax.prg._chacha import rolled_blocks
-from mpcjax.prg._elements import as_shape, field_elements, keystream, random_bits
+from mpcjax.prg._elements import WORDS, as_shape, field_elements, keystream
 
 Level = tuple  # a label and its indices
 
@@ -138,11 +137,10 @@ class Stream:
         keys, nonces = self.claim(label)
         return keystream(keys, nonces[0], 0, count)
 
-    def bits(self, label: str, shape):
-        """[rows, *shape] uint8, each 0 or 1."""
-        shape = as_shape(shape)
+    def coins(self, label: str, shape):
+        """[rows, *shape] uint32 of 32 public or secret coins each: as fast as field elements, in an order of its own."""
         keys, nonces = self.claim(label)
-        return random_bits(keys, nonces, math.prod(shape)).reshape(self.rows, *shape)
+        return field_elements(keys, nonces, WORDS, as_shape(shape))
 
 
 @jax.jit

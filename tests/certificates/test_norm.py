@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from functools import cache
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mpcjax.certificates import Norm
-from mpcjax.certificates.norm import _project_bytes, _project_floats
+from mpcjax.certificates.norm import _mixed, _project_bytes, _project_floats, entries
 from mpcjax.fields import F31, F61, Field
 from tests.certificates._judge import Judge
 
@@ -127,18 +128,42 @@ def test_bounds_that_make_no_sense(limit: float) -> None:
 
 
 def test_projections_are_half_zeros_and_balanced() -> None:
-    agreed = np.asarray(Judge(Norm(1.0, PEERS), F61, 4000, 10).agreed)
-    assert agreed.shape == (Norm(1.0, PEERS).rows, 4000)
+    certificate = Norm(1.0, PEERS)
+    agreed = np.asarray(entries(Judge(certificate, F61, 4000, 10).agreed, certificate.rows, jnp.int8))
+    assert agreed.shape == (certificate.rows, 4000)
     shares = [np.mean(agreed == value) for value in (-1, 0, 1)]
     assert np.allclose(shares, [0.25, 0.5, 0.25], atol=5 * 0.5 / math.sqrt(agreed.size))
+    alike = [np.mean(agreed[j] == agreed[k]) for j in range(len(agreed)) for k in range(j)]
+    assert np.allclose(alike, 3 / 8, atol=6 * 0.5 / math.sqrt(4000)), "no two rows share their coins"
 
 
-def test_projections_by_bytes_are_those_by_floats() -> None:
-    rng = np.random.default_rng(0)
-    matrix = rng.integers(-1, 2, (7, 3000)).astype(np.int8)
-    message = rng.integers(-(1 << 27), 1 << 27, (3, 3000))
+@pytest.fixture
+def coins() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).integers(0, 1 << 32, (2, 3000), np.uint32)
+
+
+def spelled(coins: np.ndarray[Any, Any], rows: int) -> np.ndarray[Any, Any]:
+    """R by Python's integers."""
+    bits = [[[int(word) >> j & 1 for word in words] for j in range(32)] for words in coins]
+    flat = np.array(bits).reshape(-1, 2, coins.shape[1])
+    return flat.sum(1)[:rows] - 1
+
+
+def test_projections_by_bytes_are_those_by_floats(coins: Any) -> None:
+    message = np.random.default_rng(1).integers(-(1 << 27), 1 << 27, (3, 3000))
     message[0, :4] = [0x7F7F7F7F, -0x7F7F7F7F, 128, -129]
-    given = jnp.asarray(matrix), jnp.asarray(message.astype(np.int32))
-    expected = message @ matrix.T.astype(np.int64)
-    for form in (_project_bytes, _project_floats):
-        np.testing.assert_array_equal(form(*given), expected)
+    for rows in (7, 16, 27, 32):
+        expected = message @ spelled(coins, rows).T
+        for form in (_project_bytes, _project_floats):
+            found = form(rows, jnp.asarray(coins), jnp.asarray(message.astype(np.int32)))
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("field", [F61, F31, Field(13), Field(3)])
+def test_rows_are_mixed_as_by_integers(field: Field, coins: Any) -> None:
+    weights = np.random.default_rng(2).integers(0, field.modulus, 27)
+    weights[:3] = field.modulus - 1
+    coins = np.concatenate([coins[:, :100], np.full((2, 1), 0xFFFFFFFF, np.uint32)], axis=1)
+    expected = [sum(int(w) * int(r) for w, r in zip(weights, row, strict=True)) for row in spelled(coins, 27).T]
+    found = _mixed(field, field.asarray(weights.tolist()), jnp.asarray(coins))
+    assert found.tolist() == [value % field.modulus for value in expected]
