@@ -14,6 +14,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 TPU_ARGS ?=
 DEMO_ARGS ?=
+SOAK_ARGS ?=
 
 # The oldest supported versions: what Colab's TPU runtime ships.
 FLOOR := jax==0.7.2 jaxlib==0.7.2 flax==0.11.2 optax==0.2.8 numpy==2.1.3
@@ -40,7 +41,7 @@ comma := ,
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-network test test-long test-floor lint format notebook bench bench-long bench-compare bench-accelerator bench-peers \
+.PHONY: help demo demo-network soak test test-long test-floor lint format notebook bench bench-long bench-compare bench-accelerator bench-peers \
 	peers-spu peers-crypten tpu-check clean
 
 help:
@@ -51,6 +52,9 @@ demo: $(VENV)/.installed-train$(ACCELERATOR:%=-%) ## train 25 peers, 5 of them m
 
 demo-network: $(VENV)/.installed-train-peer ## seven processes train together over TLS, one is killed, one cheats; some minutes
 	$(PY) -m experiments.network main $(DEMO_ARGS)
+
+soak: $(VENV)/.installed-train-peer ## seven processes, 200 rounds, kills and returns: one model, flat memory? ten minutes
+	$(PY) -m experiments.soak $(SOAK_ARGS)
 
 test: $(VENV)/.installed-test ## the fast tests
 	$(PY) $(PYTEST) $(PYTEST_ARGS)

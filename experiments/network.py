@@ -34,6 +34,8 @@ from mpcjax.train.consortium import Plan, train_as_peer
 from mpcjax.train.metrics import read
 from mpcjax.train.settings import make_run
 
+Process = subprocess.Popen[bytes]
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CHEATS = range(3, 6)  # rounds, from 0, in whose first attempt the cheating peer sends a wrong share, if it has a seat
 RUN = """[run.training]
@@ -63,11 +65,11 @@ def main(
     """Train with one process per peer; one is killed and started again, one cheats."""
     console, begun = Console(), time.perf_counter()
     folder = out / time.strftime("%Y%m%d-%H%M%S")
-    paths = _consortium(peers, port, folder, RUN.format(rule=rule, rounds=rounds))
+    paths = consortium(peers, port, folder, RUN.format(rule=rule, rounds=rounds))
     console.print(f"Compiling what all processes will run, into {cache}")
-    console.print(f"  {_warm(paths[0], cache):.0f} s")
+    console.print(f"  {warm(paths[0], cache):.0f} s")
     cheat, victim = peers - 1, 1
-    running = {k: _start(path, folder, cache, k == cheat) for k, path in enumerate(paths)}
+    running = {k: start(path, folder, cache, k == cheat) for k, path in enumerate(paths)}
     try:
         _play(console, running, paths, folder, cache, rounds, victim)
     finally:
@@ -79,7 +81,7 @@ def main(
             f"peer {victim} has no last model to compare: its process ended with {running[victim].returncode}"
         )
     _report(console, folder, honest)
-    same = {_model(paths[k], folder / f"peer{k}") for k in honest}
+    same = {model(paths[k], folder / f"peer{k}") for k in honest}
     console.print(f"{len(honest)} honest peers hold {len(same)} model{'s' if len(same) > 1 else ''}: {sorted(same)}")
     console.print(f"{time.perf_counter() - begun:.0f} seconds in all; logs and records: {folder}")
     if len(same) != 1:
@@ -105,7 +107,7 @@ def cheat(config: Path, state: Path, cache: Path) -> None:
     train_as_peer(config, state, connect=connect)
 
 
-def _consortium(peers: int, port: int, folder: Path, run: str) -> list[Path]:
+def consortium(peers: int, port: int, folder: Path, run: str) -> list[Path]:
     paths = founding.local(peers, folder, port)
     for path in paths:
         path.write_text(path.read_text().replace('[run.training]\nrule = "mean"\n', run))
@@ -117,7 +119,7 @@ def _cached(cache: Path) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def _warm(path: Path, cache: Path) -> float:
+def warm(path: Path, cache: Path) -> float:
     """Compiles the round once, so that the processes find it done instead of compiling it side by side."""
     _cached(cache)
     config = configs.load(path)
@@ -130,7 +132,7 @@ def _warm(path: Path, cache: Path) -> float:
         return made.compile(member=True) + made.compile(member=False)
 
 
-def _start(path: Path, folder: Path, cache: Path, cheats: bool = False) -> subprocess.Popen[bytes]:
+def start(path: Path, folder: Path, cache: Path, cheats: bool = False) -> Process:
     state = folder / path.stem
     honest = ["mpcjax", "peer", "--config", path, "--state", state, "--cache", cache, "--verbose"]
     command = ["experiments.network", "cheat", path, state, cache] if cheats else honest
@@ -139,7 +141,7 @@ def _start(path: Path, folder: Path, cache: Path, cheats: bool = False) -> subpr
 
 
 def _play(
-    console: Console, running: dict[int, subprocess.Popen[bytes]], paths: list[Path], folder: Path, cache: Path,
+    console: Console, running: dict[int, Process], paths: list[Path], folder: Path, cache: Path,
     rounds: int, victim: int,
 ) -> None:  # fmt: skip
     """Kills the victim after a quarter of the rounds and starts it again some rounds later.
@@ -149,16 +151,16 @@ def _play(
     shown, killed, back, ended = 0, False, False, time.monotonic()
     while any(process.poll() is None for process in running.values()):
         time.sleep(0.2)
-        records = _records(folder, 0)
-        for record in records[shown:]:
+        found = records(folder, 0)
+        for record in found[shown:]:
             console.print(f"  {_words(record)}")
-        shown = len(records)
+        shown = len(found)
         if not killed and shown >= rounds // 4:
             os.kill(running[victim].pid, signal.SIGKILL)
             killed = True
             console.print(f"  -- peer {victim} is killed")
         if killed and not back and shown >= rounds // 4 + 2:
-            running[victim] = _start(paths[victim], folder, cache)
+            running[victim] = start(paths[victim], folder, cache)
             back = True
             console.print(f"  -- peer {victim} is started again")
         if any(process.poll() is None for k, process in running.items() if k != victim):
@@ -171,7 +173,7 @@ def _play(
             running[victim].wait()
 
 
-def _records(folder: Path, peer: int) -> list[dict[str, Any]]:
+def records(folder: Path, peer: int) -> list[dict[str, Any]]:
     path = folder / f"peer{peer}" / "rounds.jsonl"
     return read(path) if path.exists() else []
 
@@ -185,13 +187,13 @@ def _words(record: dict[str, Any]) -> str:
 
 def _report(console: Console, folder: Path, honest: list[int]) -> None:
     table = Table("round", *(f"peer {k}" for k in honest), title="Test accuracy, as every honest peer measured it")
-    found = [{record["round"]: record["accuracy"] for record in _records(folder, k)} for k in honest]
+    found = [{record["round"]: record["accuracy"] for record in records(folder, k)} for k in honest]
     for number in sorted(found[0]):
         table.add_row(str(number + 1), *(f"{one[number]:.3f}" if number in one else "-" for one in found))
     console.print(table)
 
 
-def _model(path: Path, state: Path) -> str:
+def model(path: Path, state: Path) -> str:
     """Digest of the shared model in a peer's checkpoint."""
     config = configs.load(path)
     plan = Plan.of(config)

@@ -1,7 +1,8 @@
 """Every rule under every attack, plain and under MPC side by side, and the composition that the worst attack harms least.
 
 Every finished cell is kept in a file of its own, so the same command goes on where it was interrupted, and cells with
-other settings are other cells. ``--minutes 0`` runs nothing and makes table and plot of what is there.
+other settings are other cells. What the project has run stands in `known.jsonl` here and is not run again.
+``--minutes 0`` runs nothing and makes table and plot of what is there.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ RULES = (
 )  # fmt: skip
 # The defaults of rate and clip: found on the test set with one seed, with 60 rounds, without attack and under IPM and the
 # optimal ALIE. A clip that suits an iid partition alone, 0.7, holds the center back where the peers differ.
+KNOWN = Path(__file__).parent / "known.jsonl"
 OWN_RATE = ("rsa", "sign_majority")  # whose steps are no gradients
 ATTACKS = (reporting.NONE, *mpcjax.attacks.ATTACKS)
 
@@ -70,6 +72,8 @@ def main(
     ] = "local",
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
     out: Annotated[Path, typer.Option(help="Where cells, table and plot go.")] = Path("results/robustness"),
+    known: Annotated[Path, typer.Option(help="Cells that need not run, a line each; another name for none.")] = KNOWN,
+    keep: Annotated[bool, typer.Option(help="Add what has been run to the file of known cells.")] = False,
 ) -> None:
     """Train with every rule under every attack; the table and the plot show what has been trained so far."""
     console = Console()
@@ -85,8 +89,10 @@ def main(
         data = train.load(dataset, source=source)
         train.make_task(model, data.train_images.shape[1:])
     console.print(f"Data: {data.source}")
-    cells, store = table.ordered(settings, data.name, rounds, protocols), table.Store(out / "cells")
+    cells, store = table.ordered(settings, data.name, rounds, protocols), table.Store(out / "cells", known)
     run(console, cells, store, Bench(data), math.inf if minutes is None else 60 * minutes)
+    if keep:
+        console.print(f"{known} has {store.keep(cells)} cells now")
     names = [table.partition_name(alpha) for alpha in alphas]
     grid = reporting.Grid(rows, columns, names, list(protocols), store.accuracies(cells))
     report(console, grid, f"{data.name}, {model}, {peers} peers, {malicious} malicious, {rounds} rounds", out)

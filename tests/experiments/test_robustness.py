@@ -86,13 +86,13 @@ def test_other_settings_are_other_cells(change, tmp_path, measured):
 
 @pytest.mark.parametrize("change", [{"protocol": "mpc", "parties": 3}, {"parties": 5}, {"data": "mnist"}])
 def test_other_protocols_and_data_are_other_cells(change):
-    assert dataclasses.replace(ONE, **change).file != ONE.file
+    assert dataclasses.replace(ONE, **change).name != ONE.name
 
 
 def test_a_rule_whose_default_changed_is_another_cell(monkeypatch):
-    before = ONE.file
+    before = ONE.name
     monkeypatch.setattr(train.Settings, "make_rule", lambda self: "Mean(limit=7)")
-    assert ONE.file != before
+    assert ONE.name != before
 
 
 def test_half_a_file_is_no_cell(tmp_path, monkeypatch):
@@ -103,6 +103,19 @@ def test_half_a_file_is_no_cell(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         store.save(ONE, {"accuracy": 0.5})
     assert store.load(ONE) is None and store.accuracies([ONE]) == {}
+
+
+def test_known_cells_are_not_run_again(tmp_path, measured):
+    """`--keep` adds what has been run to the file, and whoever has the file has the cells."""
+    known = tmp_path / "known.jsonl"
+    call(tmp_path / "here", known=known, keep=True, rules="mean")
+    call(tmp_path / "here", known=known, keep=True, rules="mean", attacks="foe")
+    assert len(measured) == 3 and len(known.read_text().splitlines()) == 3
+    call(tmp_path / "there", known=known, rules="mean", attacks="none,ipm,foe")
+    assert len(measured) == 3 and not (tmp_path / "there" / "cells").exists()
+    assert "| mean | 0.500 | 0.500 | 0.500 |" in (tmp_path / "there" / "table.md").read_text()
+    call(tmp_path / "there", known=tmp_path / "none", rules="mean")
+    assert len(measured) == 5
 
 
 def test_it_stops_after_the_cell_at_hand(tmp_path, digits, monkeypatch):
