@@ -116,6 +116,12 @@ class Channels(Roster):
             if link is not None:
                 link.notice = functools.partial(heard, index)
 
+    def on_anew(self, heard: Callable[[int], None]) -> None:
+        """`heard(peer)` is called in the loop's thread when a peer that was connected is again, as another process."""
+        for index, link in enumerate(self._links):
+            if link is not None:
+                link.anew = functools.partial(heard, index)
+
     def sign(self, context: str, statement: bytes) -> bytes:
         """By this peer, for this run: 64 bytes that `signed` knows."""
         return self._identity.sign(context, self._agreement + statement)

@@ -43,6 +43,7 @@ class Flow:
         self.outbox = Outbox(limits.queue_bytes)
         self.wake = lambda: call(self._work.set)
         self.notice: Callable[[np.ndarray], None] = lambda notice: None
+        self.anew: Callable[[], None] = lambda: None
         self.connected = self.departed = self._leaving = False
         self.refusal = ""
         # the other process as last seen, the last of its frames that came here, and the last it was told of

@@ -16,7 +16,7 @@ from mpcjax.net.errors import FrameError
 from mpcjax.net.faults import note
 from mpcjax.net.flow import Call, Flow, Refused
 from mpcjax.net.frame import Kind, encode
-from mpcjax.net.greeting import Greeting
+from mpcjax.net.greeting import UNKNOWN, Greeting
 from mpcjax.net.wire import Wire
 
 KNOCKING = 4  # connections of one peer whose greeting is awaited
@@ -119,7 +119,9 @@ class Link(Flow):
         if not self.outbox.resume(theirs.received if theirs.known == mine.memory else None):
             raise FrameError(f"sequence received is {theirs.received}, legal: what was sent")
         if theirs.memory != self._known:
-            self._known, self._received = theirs.memory, 0
+            before, self._known, self._received = self._known, theirs.memory, 0
+            if before != UNKNOWN:
+                self.anew()
         self._acknowledged = self._received
 
     async def _hear(self, wire: Wire) -> Greeting:

@@ -66,6 +66,9 @@ class Links(abc.ABC):
         """Whether there is a connection with the peer now."""
         return True
 
+    def takes_part(self, peer: int) -> None:  # noqa: B027 (links that lose no process have nothing to do)
+        """The peer, which may have begun anew as another process, has said that it goes through rounds again."""
+
     @abc.abstractmethod
     def notify(self, peer: int, notice: np.ndarray) -> None:
         """Hands `notice`, uint8, to the peer's `heard`. Does not wait."""

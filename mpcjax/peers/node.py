@@ -73,7 +73,7 @@ class Node:
         self.links, self.election, self.programs = links, election, programs
         self.corrupt, self.attempts = corrupt, attempts
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
-        self.conduct, self.last = Conduct(), -1
+        self.conduct, self.last, self._was_away = Conduct(), -1, False
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = nothing_early(links.peers)
         self._packed: dict[tuple[int, int], np.ndarray] = {}
@@ -86,6 +86,7 @@ class Node:
     def takes_over(self, before: Node) -> None:
         """What the node of other programs knows of the peers: conduct, who is back, notices that came early."""
         self.conduct, self.last, self._back = before.conduct, before.last, before._back
+        self._was_away = before._was_away
         self.takes(before._early)
 
     def takes(self, early: Early) -> None:
@@ -107,7 +108,8 @@ class Node:
             )
         self.last = number
         start, failed = time.monotonic(), []
-        if self.links.me in self.conduct.away:
+        if self._was_away or self.links.me in self.conduct.away:
+            self._was_away = False
             self._say_to_all(_BACK.pack(b"R", number))
         for k in range(self.attempts):
             found = self._attempt((number, k), update, public, failed)
@@ -125,7 +127,7 @@ class Node:
     def missed(self, number: int) -> tuple[Round | None, bool]:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
-        self.last = max(self.last, number)
+        self.last, self._was_away = max(self.last, number), True
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
         self.history.add(number, found)
@@ -232,6 +234,7 @@ class Node:
             return
         if data[:1] == b"R" and len(data) == _BACK.size:
             self._back[peer] = _BACK.unpack(data)[1]
+            self.links.takes_part(peer)
             return
         with self._lock:
             self._early[peer].append((time.monotonic(), notice))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpcjax.net import Channels, Frame, Gone, Kind, Malformed, Silent
-from mpcjax.peers.links import Links, Lost, Stopped
+from mpcjax.peers.links import TIMELESS, Links, Lost, Stopped
 
 CONTEXT = "mpcjax notice"
 GLANCE = 0.2  # seconds after which a peer that waits looks whether it still should
@@ -24,6 +24,9 @@ class Tls(Links):
         self.me, self.peers = channels.config.index, len(channels.config.peers)
         self.patience = channels.config.limits.step_seconds
         self._names = [peer.name for peer in channels.config.peers]
+        # peers that began anew: they owe nothing of what the process before them did, and first ask others what they missed
+        self._anew = set[int]()
+        channels.on_anew(self._anew.add)
         channels.on_notice(lambda peer, notice: self.heard(peer, notice))
 
     def send(self, peer: int, when: tuple[int, int], label: str, x: np.ndarray) -> None:
@@ -47,6 +50,8 @@ class Tls(Links):
                     deadline=min(until, now + GLANCE),
                 )  # fmt: skip
             except Silent:
+                if peer in self._anew and when != TIMELESS:
+                    raise Lost(peer, label, f"{self._names[peer]} has begun anew and takes no part yet") from None
                 absent = time.monotonic() + self.grace
             except Gone as gone:
                 if time.monotonic() >= absent:
@@ -61,6 +66,9 @@ class Tls(Links):
 
     def present(self, peer: int) -> bool:
         return self._names[peer] in self.channels.connected()
+
+    def takes_part(self, peer: int) -> None:
+        self._anew.discard(peer)
 
     def notify(self, peer: int, notice: np.ndarray) -> None:
         self.channels.notify(peer, notice)

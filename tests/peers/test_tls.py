@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -86,6 +87,29 @@ def test_a_peer_that_is_gone_is_left_out_and_learns_later_what_it_missed(links: 
             found, running = back.missed(number)
             assert found.outcome.packed().tobytes() == of.outcome.packed().tobytes() and not running
         assert back.conduct.away == {gone}
+
+
+def test_a_peer_that_begins_anew_is_not_waited_for_until_it_says_that_it_takes_part(links: list[Tls]) -> None:
+    """It is connected, but the process that owed messages is no more: a minute's patience would be in vain."""
+    nodes = consortium(over(links))
+    play(nodes, 0)
+    gone = next(peer for peer in range(PEERS) if peer not in nodes[0].election.members((1, 0)))
+    links[gone].channels.close()
+    again = Channels(links[gone].channels.config, links[gone].channels.config.identity())
+    with again:
+        again.wait_connected()
+        rest = play(nodes, 1, without=(gone,))
+        members = nodes[0].election.members((1, 0))
+        assert all("begun anew" in rest[peer].missed[gone] for peer in members)
+        back = Tls(again, 0.3, 1.0)
+        sends = back.send
+        back.send = lambda *message: (time.sleep(0.5), sends(*message))[1]  # it is waited for
+        nodes[gone] = consortium(over([*links[:gone], back, *links[gone + 1 :]]))[gone]
+        for peer, node in enumerate(nodes):
+            (again if peer == gone else links[peer].channels).on_notice(node._heard)
+        for number in (0, 1):
+            nodes[gone].missed(number)
+        assert all(one.outcome.bits["well"].all() for one in play(nodes, 3)), "it said so, and deals"
 
 
 def test_connect_and_aggregate(paths: list[Path]) -> None:
