@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+_STACK = ". Of one tree per peer make one tree: jax.tree.map(lambda *rows: jnp.stack(rows), *updates)"
+
 
 def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any], Any]]:
     """Leaves `[peers, ...]` to `([peers, d] float32, unravel)`; `unravel [d]` gives the tree of one peer."""
@@ -23,8 +25,16 @@ def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any]
         if leaf.shape[0] != leaves[0].shape[0]:
             raise ValueError(
                 f"{_name(path, what)} has {leaf.shape[0]} rows, {_name(paths[0][0], what)} has {leaves[0].shape[0]}: the "
-                "leading axis of every leaf runs over the same peers"
+                f"leading axis of every leaf runs over the same peers{_STACK if isinstance(updates, list | tuple) else ''}"
             )
+    several = (
+        len(leaves) > 1 and len(leaves[0]) > 1
+    )  # of one peer, as when it aggregates over a network, nothing is meant
+    if isinstance(updates, list | tuple) and several and all(leaf.ndim == 1 for leaf in leaves):
+        raise ValueError(
+            f"{what} is a {type(updates).__name__} of vectors, which would be {leaves[0].shape[0]} peers with "
+            f"{len(leaves)} parameters{_STACK}; a model of nothing but scalars goes into one array [peers, scalars]"
+        )
     peers = leaves[0].shape[0]
     if peers == 0:
         raise ValueError(f"{_name(paths[0][0], what)} has no rows: give one row per peer, leaves [peers, ...]")

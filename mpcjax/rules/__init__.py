@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import reprlib
 from typing import Any
+
+import jax
 
 from mpcjax.rules._coordinates import OrderRule
 from mpcjax.rules._gram import GramRule
@@ -50,7 +54,13 @@ def resolve(rule: Rule | str) -> Rule:
         return RULES[rule]()
     if isinstance(rule, type) and issubclass(rule, Rule):
         raise ValueError(f"rule={rule.__name__} is a class: call it, with its settings or without, {rule.__name__}()")
-    raise ValueError(f"rule={rule!r} is neither a Rule nor a name; the names are {', '.join(sorted(RULES))}")
+    found = f"rule={reprlib.repr(rule)} is neither a Rule nor a name"
+    near = difflib.get_close_matches(rule, RULES, 1) if isinstance(rule, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    leaves = jax.tree.leaves(rule)
+    if leaves and all(hasattr(leaf, "shape") for leaf in leaves):
+        hint = ", but arrays: the updates come first, then the rule"
+    raise ValueError(f"{found}{hint}; the names are {', '.join(sorted(RULES))}")
 
 
 def _hashable(rule: Rule) -> Rule:

@@ -184,9 +184,15 @@ WRONG = {
     "empty": (lambda: dict(updates={}), "empty pytree"),
     "integer leaf": (lambda: dict(updates={"w": jnp.ones((8, 2), jnp.int32)}), r"\['w'\].*int32.*float32"),
     "scalar leaf": (lambda: dict(updates={"w": jnp.float32(1)}), r"\['w'\].*leading axis"),
-    "ragged": (lambda: dict(updates=[jnp.ones((8, 2)), jnp.ones((7, 2))]), r"\[1\].*7.*8"),
+    "ragged": (
+        lambda: dict(updates=[jnp.ones((8, 2)), jnp.ones((7, 2))]),
+        r"\[1\].*7.*8.*one tree per peer.*jnp.stack",
+    ),
+    "a vector per peer": (lambda: dict(updates=[jnp.ones(30)] * 8), "30 peers with 8 parameters.*jnp.stack"),
     "no parameters": (lambda: dict(updates=jnp.ones((8, 0))), "no parameters"),
     "unknown rule": (lambda: dict(rule="median_of_means"), "centered_clipping"),
+    "misspelt rule": (lambda: dict(rule="medain"), "did you mean 'median'"),
+    "swapped": (lambda: dict(updates="mean", rule=jnp.ones((8, 30))), "the updates come first, then the rule"),
     "no committee": (lambda: dict(committee=None), "mpcjax.simulate"),
     "too few peers": (
         lambda: dict(updates=jnp.ones((4, 4)), committee=mpcjax.simulate(5)),
