@@ -26,6 +26,7 @@ from mpcjax.train.metrics import progress
 
 PAGES = os.sysconf("SC_PAGE_SIZE") / 1e6
 EVERY = 0.5  # seconds between two looks at the processes
+LAST = 0.75  # of the rounds, after which nobody is killed: who comes back needs time to take over what it missed
 GROWTH = 0.05  # of memory, between the second fifth of the rounds and the last, that is still called flat
 
 
@@ -93,7 +94,7 @@ def _run(
                 watch.kills[-1][2], away = done, False
                 bar.console.print(f"  round {done}: peer {watch.kills[-1][0]} is back")
                 next_kill = done + chance.uniform(0.2, 1.0) * rest
-            elif not away and len(watch.kills) < kills and next_kill <= done < rounds - 1:
+            elif not away and len(watch.kills) < kills and next_kill <= done < LAST * rounds:
                 victim = chance.choice([k for k in running if k])
                 time.sleep(chance.uniform(0, 2))  # anywhere in a round
                 os.kill(running[victim].pid, signal.SIGKILL)
