@@ -47,7 +47,7 @@ class Watch:
 def main(
     peers: Annotated[int, typer.Option(min=5, help="Processes.")] = 7,
     rounds: Annotated[int, typer.Option(min=20, help="Rounds of training.")] = 200,
-    kills: Annotated[int, typer.Option(min=0, help="How many peers are killed and started again, one at a time.")] = 4,
+    kills: Annotated[int, typer.Option(min=0, help="How many peers are killed and started again, one at a time.")] = 3,
     rule: Annotated[str, typer.Option(help="A name of mpcjax.rules.RULES.")] = "centered_clipping",
     seed: Annotated[int, typer.Option(help="Of who is killed when.")] = 0,
     port: Annotated[int, typer.Option(help="The first port to try.")] = 7600,

@@ -24,6 +24,9 @@ and who is caught, and no honest member is caught. Assumes synchrony: a notice b
 (they start as far apart as one takes, and what one of them sends must come in the next slot of all). At most t of the members
 and f of the peers corrupt, else nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an
 outcome is only as good as its members: see `mpcjax.committee_size`.
+
+Who begins when the others have done with the attempt, or hears nothing of it, cannot tell that all agree on its failure from
+not having heard what they agreed on: it is `blind`, and asks the others whether the round has ended (`History.finished`).
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -78,11 +81,14 @@ Signed = tuple[Claim, int]  # and who signed it
 
 
 class Decision:
-    """Of one attempt, `when`, by the committee of `members`. `corrupt`: f."""
+    """Of one attempt, `when`, by the committee of `members`. `corrupt`: f. `behind()`: others are in a later round for sure."""
 
-    def __init__(self, links: Links, members: tuple[int, ...], threshold: int, corrupt: int, when: tuple[int, int]):
+    def __init__(
+        self, links: Links, members: tuple[int, ...], threshold: int, corrupt: int, when: tuple[int, int],
+        behind: Callable[[], bool] = lambda: False,
+    ):  # fmt: skip
         self.links, self.members, self.threshold, self.corrupt, self.when = links, members, threshold, corrupt, when
-        self._changed = threading.Condition()
+        self._changed, self._behind, self._begun = threading.Condition(), behind, time.monotonic()
         self._signatures: dict[Signed, bytes] = {}
         self._accepted: dict[Claim, None] = {}
         self._start: float | None = None
@@ -121,7 +127,8 @@ class Decision:
     def over(self) -> bool:
         """Whether there is no use in waiting for the protocol's messages any more."""
         with self._changed:
-            return self._slot() >= 1 or any(claim.kind == ABORT for claim, _ in self._signatures)
+            ended = any(claim.kind == ABORT for claim, _ in self._signatures)
+            return ended or self._slot() >= 1 or self._behind()
 
     def hear(self, peer: int, notice: np.ndarray, at: float | None = None) -> None:
         """Signatures from a peer, which came now or at the time `at`.
@@ -157,7 +164,8 @@ class Decision:
     def result(self, until: float) -> tuple[bytes | None, tuple[int, ...]]:
         """Waits. The digest of the outcome that all accept, or None and who was silent.
 
-        Where too few members ever have done with it, only until the time `until`: then this peer knows nothing.
+        Where too few members ever have done with it, only until the time `until`, or until others are in a later round: then
+        this peer knows nothing, see `blind`.
         """
         with self._changed:
             while (found := self._found(until)) is None:
@@ -170,11 +178,17 @@ class Decision:
         if outcome:
             return min(outcome), ()
         slot = self._slot()
-        if slot >= self.corrupt + 2 + LATER[SILENT] or (self._start is None and time.monotonic() >= until):
+        nothing = self._start is None and (time.monotonic() >= until or self._behind())
+        if slot >= self.corrupt + 2 + LATER[SILENT] or nothing:
             return None, self._named(SILENT)
         if 2 <= slot <= LATER[SILENT]:
             self._say_who_is_silent()
         return None
+
+    def blind(self) -> bool:
+        """Whether, where there is no outcome, the others may have one all the same: too little was heard, or too late."""
+        with self._changed:
+            return self._start is None or self._begun > self._start + self.links.slot
 
     def opened(self) -> bool:
         """Whether all agree, once there is a result, that a member may have shown its share of the output."""
@@ -259,6 +273,13 @@ class Decision:
 
     def _statement(self, claim: Claim) -> bytes:
         return b"mpcjax decision" + struct.pack("<cIH", claim.kind, *self.when) + claim.subject
+
+
+def latest(notice: np.ndarray) -> tuple[int, int]:
+    """The latest attempt that the signatures in a notice are about, by what it says; (0, 0) where it has none."""
+    data = notice.tobytes()
+    records = _RECORD.iter_unpack(data[: len(data) - len(data) % _RECORD.size])
+    return max(((round, attempt) for _, round, attempt, *_ in records), default=(0, 0))
 
 
 def _records(data: bytes, when: tuple[int, int]) -> Iterator[tuple[Signed, bytes]]:

@@ -10,7 +10,7 @@ import math
 import struct
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -82,17 +82,31 @@ class History:
         Raises `Lost` where too few answer or agree until the time `until`.
         """
         running = False
-        while time.monotonic() < until:
-            answers = list(self._answers(number))
-            for answer in answers:
-                if sum(np.array_equal(answer, other) for other in answers) > self.corrupt:
-                    if answer[0]:
-                        return self.blank.unpacked(answer, self.links.peers), running
-                    running = True
-            time.sleep(self.links.slot * OFTEN)
+        for found in self._told(number, until):
+            if found[0]:
+                return self.blank.unpacked(found, self.links.peers), running
+            running = True
         raise Lost(
             self.links.me, f"history/{number}", f"fewer than {self.corrupt + 1} peers gave the same outcome of it"
         )
+
+    def finished(self, number: int, until: float) -> bool:
+        """Whether round `number` has ended, with an outcome or without, as f + 1 peers say. `Lost` where too few say either."""
+        for found in self._told(number, until):
+            return bool(found[0])
+        raise Lost(self.links.me, f"history/{number}", f"fewer than {self.corrupt + 1} peers say whether it has ended")
+
+    def takes_over(self, before: History) -> None:
+        """What a history of other shapes knows: whoever asks for it has those shapes."""
+        self._records = before._records | self._records  # type: ignore[assignment]
+
+    def _told(self, number: int, until: float) -> Iterator[np.ndarray]:
+        """What f + 1 peers answer alike, asked until the time `until`: a record, if that is so, and not that they have none."""
+        while time.monotonic() < until:
+            answers = list(self._answers(number))
+            alike = [one for one in answers if sum(np.array_equal(one, other) for other in answers) > self.corrupt]
+            yield from [*(one for one in alike if one[0]), *(one for one in alike if not one[0])][:1]
+            time.sleep(self.links.slot * OFTEN)
 
     def _answers(self, number: int) -> Iterable[np.ndarray]:
         self._asked += 1

@@ -17,7 +17,7 @@ import numpy as np
 from mpcjax.errors import Abort
 from mpcjax.peers.attempt import Task, attempt
 from mpcjax.peers.conduct import Conduct
-from mpcjax.peers.decision import ABORT, VOUCH, Claim, Decision
+from mpcjax.peers.decision import ABORT, VOUCH, Claim, Decision, latest
 from mpcjax.peers.election import Election
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Links, Lost, Stopped
@@ -77,6 +77,7 @@ class Node:
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = nothing_early(links.peers)
         self._packed: dict[tuple[int, int], np.ndarray] = {}
+        self._spoken = dict.fromkeys(range(links.peers), 0)  # the latest round of which a peer has said something
         self._back: dict[int, int] = {}  # peers that were away, and the round from which on they are there
         self._given: set[tuple[int, tuple[int, int]]] = set()
         self._lock = threading.Lock()
@@ -86,7 +87,8 @@ class Node:
     def takes_over(self, before: Node) -> None:
         """What the node of other programs knows of the peers: conduct, who is back, notices that came early."""
         self.conduct, self.last, self._back = before.conduct, before.last, before._back
-        self._was_away = before._was_away
+        self._was_away, self._spoken = before._was_away, before._spoken
+        self.history.takes_over(before.history)
         self.takes(before._early)
 
     def takes(self, early: Early) -> None:
@@ -95,12 +97,13 @@ class Node:
             for peer, notices in early.items():
                 both = sorted([*notices.copy(), *self._early[peer]], key=lambda one: one[0])
                 self._early[peer] = deque(both, maxlen=EARLY)
+                self._spoken[peer] = max(self._spoken[peer], *(latest(notice)[0] for _, notice in both), 0)
 
     def round(self, number: int, update: np.ndarray, public: Public) -> Round:
         """The outcome of round `number`, with this peer's `update [d]` float32.
 
         Raises `ValueError` for a number that was used; `Abort` after all attempts, or after one whose output a corrupt member
-        may have seen: all honest peers do.
+        may have seen: all honest peers do. `Lost` where this peer cannot know how the round has ended: then ask (`missed`).
         """
         if number <= self.last:
             raise ValueError(
@@ -120,6 +123,8 @@ class Node:
             failed.append(found)
             if self._decisions[number, k].opened():
                 break
+        if any(self._decisions[number, k].blind() for k in range(len(failed))):
+            raise Lost(self.links.me, f"round {number}", "too little was heard of its attempts to say that all failed")
         self.history.add(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         committees = [list(members) for members, _ in failed]
         raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
@@ -149,6 +154,8 @@ class Node:
         packed = self._run(wire, Task(update, public, keys), decision)
         found, silent = decision.result(max(2 * long - begun, self.links.due()))
         if found is None:
+            if decision.blind() and self.history.finished(when[0], time.monotonic() + LONG * self.links.patience):
+                raise Lost(self.links.me, f"round {when[0]}", "the others have ended it")
             caught = decision.caught()
             LOG.warning("failed round=%d attempt=%d silent=%s caught=%s", *when, list(silent), list(caught))
             self.conduct = self.conduct.failed(silent, caught)
@@ -213,7 +220,8 @@ class Node:
             self._given = {(peer, when) for peer, when in self._given if when[0] >= done.number}
 
     def _decide(self, when: tuple[int, int], members: tuple[int, ...]) -> Decision:
-        decision = Decision(self.links, members, self.programs.setup.scheme.threshold, self.corrupt, when)
+        threshold = self.programs.setup.scheme.threshold
+        decision = Decision(self.links, members, threshold, self.corrupt, when, lambda: self._is_behind(when[0]))
         with (
             decision.quiet()
         ):  # or what comes now would be heard before what came long ago, and its time counted from now
@@ -238,9 +246,14 @@ class Node:
             return
         with self._lock:
             self._early[peer].append((time.monotonic(), notice))
+            self._spoken[peer] = max(self._spoken[peer], latest(notice)[0])
             decisions = list(self._decisions.values())
         for decision in decisions:
             decision.hear(peer, notice)
+
+    def _is_behind(self, number: int) -> bool:
+        """Whether f + 1 peers, one of them honest, have spoken of a later round."""
+        return sum(latest > number for latest in self._spoken.values()) > self.corrupt
 
     def _absent(self, number: int) -> Callable[[int], bool]:
         return lambda peer: peer in self.conduct.away and self._back.get(peer, -1) < number
