@@ -31,53 +31,35 @@ not having heard what they agreed on: it is `blind`, and asks the others whether
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import itertools
 import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from mpcjax.peers.claims import (
+    ABORT,
+    ACCEPT,
+    CAUGHT,
+    DONE,
+    NUMBER,
+    OPENED,
+    RECORD,
+    SILENT,
+    TOLD,
+    VOUCH,
+    Claim,
+    Signed,
+    records,
+)  # fmt: skip
 from mpcjax.peers.links import Links
 
-VOUCH, ABORT, SILENT, OPENED, TOLD, CAUGHT, ACCEPT = b"V", b"A", b"S", b"O", b"T", b"C", b"+"
-DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
-NUMBER = 4  # bytes of the number of a broadcast
+AT_ONCE = 500  # signatures in a notice: of no length that the network refuses (64 kB)
 RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
 LATER = {VOUCH: 1, OPENED: 1, SILENT: 3, CAUGHT: 3}  # slots after the start from which claims of a kind are counted
-_RECORD = struct.Struct("<cIHH32s64s")  # kind, round, attempt, signer, subject, signature
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """`subject`: digest of an outcome or an accepted claim, number of a peer, number and digest of a broadcast, or zeros."""
-
-    kind: bytes
-    subject: bytes = bytes(32)
-
-    @staticmethod
-    def silent(peer: int) -> Claim:
-        return Claim(SILENT, peer.to_bytes(32, "big"))
-
-    @staticmethod
-    def caught(peer: int) -> Claim:
-        return Claim(CAUGHT, peer.to_bytes(32, "big"))
-
-    @staticmethod
-    def told(number: int, what: bytes) -> Claim:
-        """What its signer said in the broadcast of this `number`, in this attempt."""
-        return Claim(TOLD, number.to_bytes(NUMBER, "big") + hashlib.sha256(what).digest()[: 32 - NUMBER])
-
-    @property
-    def accepted(self) -> Claim:
-        return Claim(ACCEPT, hashlib.sha256(self.kind + self.subject).digest())
-
-
-Signed = tuple[Claim, int]  # and who signed it
 
 
 class Decision:
@@ -90,6 +72,9 @@ class Decision:
         self.links, self.members, self.threshold, self.corrupt, self.when = links, members, threshold, corrupt, when
         self._changed, self._behind, self._begun = threading.Condition(), behind, time.monotonic()
         self._signatures: dict[Signed, bytes] = {}
+        self._signers: dict[Claim, set[int]] = {}
+        self._acceptances: dict[Claim, Claim] = {}  # of what a signature of acceptance may be about
+        self._touched: dict[Claim, None] = {}  # claims with a signature that was not considered yet
         self._accepted: dict[Claim, None] = {}
         self._start: float | None = None
         self._taken: Counter[tuple[int, bytes, int]] = Counter()
@@ -116,7 +101,8 @@ class Decision:
         """What members broadcast, as they signed it for this one. All of them do this when two did not hear the same."""
         with self._changed:
             right = {one: found for one, found in records.items() if self.signed({one: found})}
-            self._signatures |= right
+            for one, found in right.items():
+                self._add(one, found)
             self._tell(list(right))
             self._consider()
 
@@ -136,7 +122,7 @@ class Decision:
         Those that are not right, or of another attempt, are passed over.
         """
         with self._changed:
-            for one, signature in _records(notice.tobytes(), self.when):
+            for one, signature in records(notice.tobytes(), self.when):
                 if peer not in self._forgers and one not in self._signatures and self._wanted(peer, *one):
                     self._take(peer, one, signature)
             self._consider(time.monotonic() if at is None else at)
@@ -144,7 +130,7 @@ class Decision:
     def _wanted(self, peer: int, claim: Claim, signer: int) -> bool:
         """Whether a signature is about anything. What one peer can have kept here is bounded."""
         if claim.kind == ACCEPT:
-            return signer < self.links.peers and any(claim == other.accepted for other in self._claims())
+            return signer < self.links.peers and claim in self._acceptances
         subjects = {kind: [Claim(kind)] for kind in (ABORT, OPENED)}
         subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim], TOLD: [claim]}
         subjects |= {CAUGHT: [Claim.caught(who) for who in self.members]}
@@ -154,10 +140,20 @@ class Decision:
     def _take(self, peer: int, one: Signed, signature: bytes) -> None:
         claim, signer = one
         if self.links.signed(signer, self._statement(claim), signature):
-            self._signatures[one] = signature
+            self._add(one, signature)
             self._taken[peer, claim.kind, signer] += 1
         else:
             self._forgers.add(peer)
+
+    def _add(self, one: Signed, signature: bytes) -> None:
+        claim, signer = one
+        self._signatures[one] = signature
+        self._signers.setdefault(claim, set()).add(signer)
+        if claim.kind in LATER and claim.accepted not in self._acceptances:
+            self._acceptances[claim.accepted] = claim
+        about = self._acceptances.get(claim, claim)
+        if about.kind in LATER:
+            self._touched[about] = None
 
     # what follows
 
@@ -206,7 +202,7 @@ class Decision:
     def _sign(self, claims: Iterable[Claim]) -> None:
         mine = [(claim, self.links.me) for claim in claims]
         for one in mine:
-            self._signatures[one] = self.links.sign(self._statement(one[0]))
+            self._add(one, self.links.sign(self._statement(one[0])))
         self._tell(mine)
         self._consider()
 
@@ -219,7 +215,9 @@ class Decision:
             self._start = time.monotonic() if at is None else at
             self._tell(list(done.values()))
         self._say_who_is_caught()
-        for claim in self._claims():
+        # a slot that has begun since only asks for more: what has no new signature need not be looked at again
+        while self._touched:
+            claim, _ = self._touched.popitem()
             if claim not in self._accepted and self._supported(claim):
                 self._accept(claim)
         self._changed.notify_all()
@@ -243,48 +241,30 @@ class Decision:
                 if self.links.me in self.members:
                     self._sign([Claim.caught(who)])
 
-    def _claims(self) -> list[Claim]:
-        return list(dict.fromkeys(claim for claim, _ in self._signatures if claim.kind in LATER))
-
     def _supported(self, claim: Claim) -> bool:
-        members = sum((claim, who) in self._signatures for who in self.members)
-        others = sum(other == claim.accepted for other, _ in self._signatures)
+        members, others = len(self._signers.get(claim, ())), len(self._signers.get(claim.accepted, ()))
         slot = max(self._slot() - LATER[claim.kind], 0)
         needed = 0 if claim.kind == OPENED else self.threshold  # one honest share may complete what t corrupt ones have
         return members > needed and others >= min(slot, self.corrupt + 1)
 
     def _accept(self, claim: Claim) -> None:
         self._accepted[claim] = None
-        self._signatures[claim.accepted, self.links.me] = self.links.sign(self._statement(claim.accepted))
-        self._tell([one for one in self._signatures if one[0] in (claim, claim.accepted)])
+        mine = (claim.accepted, self.links.me)
+        self._add(mine, self.links.sign(self._statement(claim.accepted)))
+        self._tell([(said, who) for said in (claim, claim.accepted) for who in self._signers[said]])
 
     def _tell(self, which: list[Signed]) -> None:
-        notice = self._packed(which)
-        for peer in range(self.links.peers):
-            if peer != self.links.me:
+        for start in range(0, len(which), AT_ONCE):
+            notice = self._packed(which[start : start + AT_ONCE])
+            for peer in set(range(self.links.peers)) - {self.links.me}:
                 self.links.notify(peer, notice)
 
-    def _packed(self, which: list[Signed] | dict[Signed, bytes]) -> np.ndarray:
+    def _packed(self, which: list[Signed]) -> np.ndarray:
         records = (
-            _RECORD.pack(claim.kind, *self.when, who, claim.subject, self._signatures[claim, who])
+            RECORD.pack(claim.kind, *self.when, who, claim.subject, self._signatures[claim, who])
             for claim, who in which
         )
         return np.frombuffer(b"".join(records), np.uint8)
 
     def _statement(self, claim: Claim) -> bytes:
         return b"mpcjax decision" + struct.pack("<cIH", claim.kind, *self.when) + claim.subject
-
-
-def latest(notice: np.ndarray) -> tuple[int, int]:
-    """The latest attempt that the signatures in a notice are about, by what it says; (0, 0) where it has none."""
-    data = notice.tobytes()
-    records = _RECORD.iter_unpack(data[: len(data) - len(data) % _RECORD.size])
-    return max(((round, attempt) for _, round, attempt, *_ in records), default=(0, 0))
-
-
-def _records(data: bytes, when: tuple[int, int]) -> Iterator[tuple[Signed, bytes]]:
-    """The signatures in a notice that are about the attempt `when`; a torn one ends it."""
-    whole = len(data) - len(data) % _RECORD.size
-    for kind, round, attempt, signer, subject, signature in _RECORD.iter_unpack(data[:whole]):
-        if (round, attempt) == when:
-            yield (Claim(kind, subject), signer), signature

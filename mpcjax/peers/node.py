@@ -16,8 +16,9 @@ import numpy as np
 
 from mpcjax.errors import Abort
 from mpcjax.peers.attempt import Task, attempt
+from mpcjax.peers.claims import ABORT, VOUCH, Claim, latest
 from mpcjax.peers.conduct import Conduct
-from mpcjax.peers.decision import ABORT, VOUCH, Claim, Decision, latest
+from mpcjax.peers.decision import Decision
 from mpcjax.peers.election import Election
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Links, Lost, Stopped

@@ -17,7 +17,8 @@ import numpy as np
 from mpcjax.checks import verdict
 from mpcjax.errors import Abort
 from mpcjax.fabric import Mark
-from mpcjax.peers.decision import OPENED, Claim, Decision
+from mpcjax.peers.claims import OPENED, Claim
+from mpcjax.peers.decision import Decision
 from mpcjax.peers.links import Links, Lost, Stopped
 from mpcjax.phases import ALL
 from mpcjax.segments import Outside

@@ -54,6 +54,19 @@ def test_empty_and_scalar_arrays(consortium):
     assert b.receive("a", **due("scalar", shape=())) == 5
 
 
+def test_what_is_signed_counts_for_one_run_only(consortium):
+    """The same peers with the same keys in another run, whose rounds have the same numbers."""
+    here, other = (
+        Channels(consortium.config(0, **run), consortium.config(0).identity()) for run in ({}, {"run": {"a": 1}})
+    )
+    signature = here.sign("context", b"statement")
+    assert here.signed(0, "context", b"statement", signature)
+    assert not here.signed(0, "another", b"statement", signature) and not here.signed(
+        1, "context", b"statement", signature
+    )
+    assert not other.signed(0, "context", b"statement", signature)
+
+
 def test_order_of_asking_is_free(consortium):
     a, b, _ = consortium.all()
     for label in "xyz":

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpcjax.peers import decision
-from mpcjax.peers.decision import _RECORD, Claim, Decision
+from mpcjax.peers import claims, decision
+from mpcjax.peers.claims import RECORD, Claim
+from mpcjax.peers.decision import Decision
 from mpcjax.peers.links import Links
 from tests.peers._memory import _signature
 
@@ -100,7 +101,7 @@ class World:
         if receiver in self.decisions:
             self.decisions[receiver].hear(sender, what)
         else:
-            self.heard.update(decision._records(what.tobytes(), WHEN))
+            self.heard.update(claims.records(what.tobytes(), WHEN))
 
     def _some_corrupt(self) -> int:
         return next(p for p in range(self.peers) if p not in self.decisions)
@@ -109,7 +110,7 @@ class World:
 def record(claim: Claim, signer: int, when: tuple[int, int] = WHEN, about: tuple[int, int] | None = None) -> bytes:
     """A signature in a notice about the attempt `when`; the signer has signed it about the attempt `about`."""
     statement = Decision._statement(SimpleNamespace(when=about or when), claim)  # type: ignore[arg-type]
-    return _RECORD.pack(claim.kind, *when, signer, claim.subject, _signature(signer, statement))
+    return RECORD.pack(claim.kind, *when, signer, claim.subject, _signature(signer, statement))
 
 
 def found(one: Decision, until: float) -> Any:

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcjax.peers.decision import ABORT, CAUGHT, LATER, OPENED, SILENT, TOLD, VOUCH, Claim
+from mpcjax.net.flow import NOTICE_BYTES
+from mpcjax.peers.claims import ABORT, CAUGHT, OPENED, RECORD, SILENT, TOLD, VOUCH, Claim
+from mpcjax.peers.decision import LATER
 from tests.peers._clock import SLOT, WHEN, World, found, record
 
 X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
@@ -349,3 +351,29 @@ def test_what_is_passed_on_does_not_grow_with_what_one_member_signs(monkeypatch:
     one.hear(0, notice(*(record(Claim(VOUCH, bytes([k]) * 32), 0) for k in range(100)), record(GONE, 0)))
     one.hear(1, notice(record(X, 1)))
     assert sent and max(sent) <= 2 * len(record(X, 0))
+
+
+def test_what_many_have_signed_travels_in_notices_that_the_network_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 700 peers all say that they have accepted: more than a notice of 64 kB holds, which would be lost as a whole."""
+    world = World(monkeypatch, (0, 1, 2), peers=700)
+    world.say(0.0, 0, X)
+    world.run(until=0.1 * SLOT)
+    one, sent = world.decisions[0], list[int]()
+    one.links.notify = lambda peer, notice: sent.append(notice.nbytes)  # type: ignore[method-assign]
+    for peer in range(3, 700):
+        one._add((X.accepted, peer), bytes(64))
+    one._accept(X)
+    assert sent and max(sent) <= NOTICE_BYTES < 700 * RECORD.size
+
+
+def test_claims_without_a_new_signature_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a corrupt member that vouches for hundreds of things makes every notice as dear as all of them."""
+    world = World(monkeypatch, ALL_BUT_0)
+    for k in range(4):
+        world.inject(0.1, 1, (Claim(VOUCH, bytes([k]) * 32), 0))
+    world.run(until=0.2 * SLOT)
+    looked, one = list[Claim](), world.decisions[1]
+    honest = one._supported
+    one._supported = lambda claim: (looked.append(claim), honest(claim))[1]  # type: ignore[method-assign]
+    one.hear(2, notice(record(X, 2)))
+    assert set(looked) == {X}

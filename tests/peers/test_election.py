@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,22 @@ def test_all_have_the_same_seed_and_everybody_has_a_part_in_it() -> None:
 def test_a_peer_cannot_change_its_mind() -> None:
     for error in biased():
         assert isinstance(error, Abort) and error.check == "commitment" and error.parties == (0,)
+
+
+def _parrot(links: Any) -> None:
+    def overheard(label: str) -> np.ndarray:
+        while (key := (1, 0, election.START, f"start/{label}")) not in links.net.box:
+            time.sleep(0.01)
+        return links.net.box[key]
+
+    for label in ("commitment", "opened"):
+        election._echo(links, label, election._from_all(links, label, overheard(label)))
+
+
+def test_a_peer_cannot_commit_to_what_another_has_committed_to() -> None:
+    """Without a peer's number in it a commitment could be said again, and so its opening, with no random bytes of one's own."""
+    for error in start(Net(PEERS, patience=5.0), cheat=_parrot)[1:]:
+        assert isinstance(error, Abort) and error.check == "commitment" and error.parties == (0,), error
 
 
 @pytest.mark.parametrize("label", ["start/commitment", "start/opened"])

@@ -13,7 +13,8 @@ import pytest
 from mpcjax.errors import Abort
 from mpcjax.peers import node as nodes_of
 from mpcjax.peers.attempt import attempt
-from mpcjax.peers.decision import _RECORD, OPENED, VOUCH, Claim, Decision, latest
+from mpcjax.peers.claims import OPENED, RECORD, VOUCH, Claim, latest
+from mpcjax.peers.decision import Decision
 from mpcjax.peers.election import Election
 from mpcjax.peers.links import Lost, Stopped
 from mpcjax.peers.node import Round, nothing_early
@@ -171,7 +172,7 @@ def test_who_is_too_late_to_know_how_a_round_ended_says_nothing_of_its_own(heard
     others = tuple(ALL - {late})
     first = agreed(play(nodes, without=(late,)), set(others))
     kept = {who: [one for one in said if bytes(one[1][:1]) == heard] for who, said in nodes[late]._early.items()}
-    early = {who: deque(one for one in said if len(one[1]) == _RECORD.size) for who, said in kept.items()}
+    early = {who: deque(one for one in said if len(one[1]) == RECORD.size) for who, said in kept.items()}
     assert not heard or sum(map(len, early.values())) > 1, "enough to count time from"
     play(nodes, 1, without=(late,))
     nodes[late]._early = nothing_early(PEERS)

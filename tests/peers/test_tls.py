@@ -118,6 +118,7 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
     def body(peer: int) -> None:
         with mpcjax.connect(paths[peer], seconds=30) as me:
             result = me.aggregate({"w": updates()[peer]}, "mean", round=0)
+            assert me.links.session == me.seed, "what is signed counts in this session only"
             found[peer] = (me.seed, np.asarray(result.value["w"]), result.report)
 
     threads = [threading.Thread(target=body, args=(peer,)) for peer in range(PEERS)]
