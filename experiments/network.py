@@ -37,6 +37,7 @@ from mpcjax.train.settings import make_run
 Process = subprocess.Popen[bytes]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+LATE = 20.0  # seconds for which the victim is waited for once all others have ended
 CHEATS = range(3, 6)  # rounds, from 0, in whose first attempt the cheating peer sends a wrong share, if it has a seat
 RUN = """[run.training]
 rule = "{rule}"
@@ -48,9 +49,6 @@ committee = 5
 slot_seconds = 0.5
 grace_seconds = 3.0
 """
-
-
-LATE = 20.0  # seconds
 
 
 @app.command()

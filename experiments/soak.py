@@ -71,7 +71,8 @@ def main(
     flat = _report(console, watch, models, {k: p.returncode for k, p in running.items()}, rounds)
     _plot(watch, folder / "memory.png")
     console.print(f"{time.perf_counter() - begun:.0f} seconds in all; logs, records and memory.png: {folder}")
-    if not flat or len(set(models.values())) != 1 or len(watch.kills) < kills:
+    ended, back = all(process.returncode == 0 for process in running.values()), sum(at >= 0 for _, _, at in watch.kills)
+    if not (flat and ended and len(set(models.values())) == 1 and back == kills):
         raise typer.Exit(1)
 
 

@@ -256,7 +256,6 @@ def test_breach_would_be_reported(check, source):
 
 
 @pytest.mark.user
-@pytest.mark.skipif(not (PACKAGE / "api.py").exists(), reason="there is no public interface yet")
 def test_public_names_are_the_designs():
     import mpcjax
 

@@ -33,7 +33,7 @@ from mpcjax.net.background import Background
 from mpcjax.net.config import Config
 from mpcjax.net.endpoint import Endpoint, listening
 from mpcjax.net.errors import FrameError, Gone, Malformed, Silent
-from mpcjax.net.flow import NOTICE
+from mpcjax.net.flow import NOTICE, NOTICE_BYTES
 from mpcjax.net.frame import CARRIES_DATA, Frame, Kind
 from mpcjax.net.identity import Identity
 from mpcjax.net.roster import Roster, Who
@@ -108,6 +108,8 @@ class Channels(Roster):
 
     def notify(self, peer: Who, notice: np.ndarray) -> None:
         """Queues up to `NOTICE_BYTES` of uint8 for what the peer's `on_notice` gets, whatever it waits for."""
+        if notice.nbytes > NOTICE_BYTES:
+            raise FrameError(f"bytes of a notice is {notice.nbytes}, legal: 0..{NOTICE_BYTES}")
         self.send(peer, Frame(Kind.DATA, notice, round=LAST, label=NOTICE))
 
     def on_notice(self, heard: Callable[[int, np.ndarray], None]) -> None:
@@ -199,6 +201,10 @@ class Channels(Roster):
             texts = (f"{k.name} {d} {list(s)}" for k, d, s in (found, due))
             raise Malformed(link.name, label, "is {}, due: {}".format(*texts))
         return frame
+
+    def forget(self, peer: Who, *, round: int, attempt: int, label: str) -> None:
+        """What `peer` has sent under this label, or sends later, is dropped, as if it had been received."""
+        self._link(peer)[1].inbox.drop((round, attempt, label))
 
     def advance(self, round: int, attempt: int) -> None:
         """Now is this (round, attempt): what is older and arrives, or has arrived, is dropped and counted as `stale`.

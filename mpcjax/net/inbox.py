@@ -75,6 +75,14 @@ class Inbox:
         self._freed()
         return frame
 
+    def drop(self, key: Key) -> None:
+        """The frame under this key is not wanted, also if it comes later."""
+        with self._changed:
+            if (frame := self._frames.pop(key, None)) is not None:
+                self._used -= _cost(frame)
+            self._taken.add(key)
+        self._freed()
+
     def advance(self, floor: tuple[int, int]) -> int:
         """Forgets what is older than this (round, attempt), a later one than before; how many frames that were."""
         with self._changed:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mpcjax.peers.links import Lost
+
+__all__ = ["Lost", "connect"]
+
 
 def connect(config: Any, *, seed: bytes | None = None, seconds: float = math.inf) -> Any:
     """This process becomes one peer of a consortium: connects with all others and makes a seed for all committees.

@@ -1,6 +1,7 @@
 """What a peer that was away asks for: the outcomes of the rounds that it missed, as most others have them.
 
-A record is believed when f + 1 peers give the same: one of them is honest, and all honest peers have the same outcome.
+A record is believed when f + 1 peers say that they have it, by its digest: one of them is honest, and all honest peers have
+the same. Then one of them gives it.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ import dataclasses
 import math
 import struct
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.links import TIMELESS, Links, Lost
-from mpcjax.peers.outcome import Outcome
+from mpcjax.peers.outcome import Outcome, digest
 
-KEPT = 256  # rounds
+KEPT, KEPT_BYTES = 256, 1 << 28  # rounds, and of what size together at most (but always the last)
 OFTEN = 0.25  # slots between two questions
-_ASK = struct.Struct("<cII")  # "H", round, which time it is asked
+ASK, GIVE = b"H", b"G"  # notices: what somebody has of a round, in few bytes; and all of it
+_ASK = struct.Struct("<cII")  # one of these, round, which time it is asked
+HISTORY, RECORD = "history", "record"  # labels of the answers
+UNKNOWN, FINISHED, LOST = b"\0", b"\1", b"\2"  # what somebody has of a round: it may be running, or be too long ago
+REMEDY = ": remove the session's seed everywhere and start from a checkpoint"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,70 +56,108 @@ class History:
 
     def __init__(self, links: Links, corrupt: int, blank: Record):
         self.links, self.corrupt, self.blank = links, corrupt, blank
-        self._records: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._asked = 0
-        self._unknown = blank.packed(links.peers) * np.uint8(0)
-        self._answered: dict[int, float] = {}
+        self._records: dict[int, np.ndarray] = {}  # by round, the oldest first
+        self._forgotten = 0  # rounds before this one are not kept any more
+        self._turn, self._paced = 0, -math.inf
+        self._answered: dict[tuple[int, bytes], float] = {}
 
     def add(self, number: int, record: Record) -> None:
         self._records[number] = record.packed(self.links.peers)
-        while len(self._records) > KEPT:
-            self._records.popitem(last=False)
+        while len(self._records) > KEPT or sum(one.nbytes for one in self._records.values()) > max(
+            KEPT_BYTES, self._records[number].nbytes
+        ):
+            oldest = next(iter(self._records))
+            del self._records[oldest]
+            self._forgotten = max(self._forgotten, oldest + 1)
+
+    def takes_over(self, before: History) -> None:
+        """What a history of other shapes knows: whoever asks for it has those shapes."""
+        self._records, self._forgotten = before._records | self._records, max(before._forgotten, self._forgotten)
 
     def answer(self, peer: int, notice: bytes) -> bool:
-        """Whether the notice was a question; a round that is not finished here is answered with zeros.
+        """Whether the notice was a question: what this peer has of a round, in few bytes, or all of it.
 
         Whoever asks more often than an honest peer does wants this peer's time and memory, and gets no answer.
         """
-        if notice[:1] != b"H" or len(notice) != _ASK.size:
+        if notice[:1] not in (ASK, GIVE) or len(notice) != _ASK.size:
             return False
-        _, number, turn = _ASK.unpack(notice)
+        kind, number, turn = _ASK.unpack(notice)
         now = time.monotonic()
-        if now - self._answered.get(peer, -math.inf) >= self.links.slot * OFTEN / 2:
-            self._answered[peer] = now
-            self.links.send(peer, TIMELESS, f"history/{number}/{turn}", self._records.get(number, self._unknown))
+        if now - self._answered.get((peer, kind), -math.inf) >= self.links.slot * OFTEN / 2:
+            self._answered[peer, kind] = now
+            packed = self._records.get(number)
+            if kind == ASK:
+                self.links.send(peer, TIMELESS, f"{HISTORY}/{number}/{turn}", self._summary(number, packed))
+            elif packed is not None:
+                self.links.send(peer, TIMELESS, f"{RECORD}/{number}/{turn}", packed)
         return True
+
+    def _summary(self, number: int, packed: np.ndarray | None) -> np.ndarray:
+        """A first byte, and the digest of the record where there is one."""
+        if packed is not None:
+            return np.frombuffer(FINISHED + digest(packed), np.uint8)
+        return np.frombuffer((LOST if number < self._forgotten else UNKNOWN) + bytes(32), np.uint8)
 
     def ask(self, number: int, until: float) -> tuple[Record, bool]:
         """The record of round `number` as f + 1 peers have it, waiting for it; and whether f + 1 did not have it at first.
 
-        Raises `Lost` where too few answer or agree until the time `until`.
+        Raises `Lost` where too few answer or agree until the time `until`, or f + 1 have forgotten it.
         """
         running = False
-        for found in self._told(number, until):
-            if found[0]:
-                return self.blank.unpacked(found, self.links.peers), running
-            running = True
+        for summary, givers in self._told(number, until):
+            if summary[:1] == FINISHED and (packed := self._fetched(number, summary[1:], givers)) is not None:
+                return self.blank.unpacked(packed, self.links.peers), running
+            if summary[:1] == LOST:
+                raise Lost(self.links.me, f"{HISTORY}/{number}", f"the others have forgotten it; begin anew{REMEDY}")
+            running = running or summary[:1] == UNKNOWN
         raise Lost(
-            self.links.me, f"history/{number}", f"fewer than {self.corrupt + 1} peers gave the same outcome of it"
+            self.links.me, f"{HISTORY}/{number}", f"fewer than {self.corrupt + 1} peers gave the same outcome of it"
         )
 
     def finished(self, number: int, until: float) -> bool:
         """Whether round `number` has ended, with an outcome or without, as f + 1 peers say. `Lost` where too few say either."""
-        for found in self._told(number, until):
-            return bool(found[0])
-        raise Lost(self.links.me, f"history/{number}", f"fewer than {self.corrupt + 1} peers say whether it has ended")
+        for summary, _ in self._told(number, until):
+            return summary[:1] != UNKNOWN
+        raise Lost(
+            self.links.me, f"{HISTORY}/{number}", f"fewer than {self.corrupt + 1} peers say whether it has ended"
+        )
 
-    def takes_over(self, before: History) -> None:
-        """What a history of other shapes knows: whoever asks for it has those shapes."""
-        self._records = before._records | self._records  # type: ignore[assignment]
-
-    def _told(self, number: int, until: float) -> Iterator[np.ndarray]:
-        """What f + 1 peers answer alike, asked until the time `until`: a record, if that is so, and not that they have none."""
+    def _told(self, number: int, until: float) -> Iterator[tuple[bytes, list[int]]]:
+        """What f + 1 peers say alike, and who, asked until the time `until`: of a record rather than that they have none."""
         while time.monotonic() < until:
-            answers = list(self._answers(number))
-            alike = [one for one in answers if sum(np.array_equal(one, other) for other in answers) > self.corrupt]
-            yield from [*(one for one in alike if one[0]), *(one for one in alike if not one[0])][:1]
-            time.sleep(self.links.slot * OFTEN)
+            said: dict[bytes, list[int]] = {}
+            for who, summary in self._asked(ASK, HISTORY, number, self._others(), np.zeros(33, np.uint8)):
+                said.setdefault(summary.tobytes(), []).append(who)
+                if summary[0] and len(said[summary.tobytes()]) > self.corrupt:
+                    break
+            alike = [(summary, who) for summary, who in said.items() if len(who) > self.corrupt]
+            yield from sorted(alike, key=lambda one: one[0][:1] == UNKNOWN)[:1]
 
-    def _answers(self, number: int) -> Iterable[np.ndarray]:
-        self._asked += 1
-        others = [peer for peer in range(self.links.peers) if peer != self.links.me and self.links.present(peer)]
-        for peer in others:
-            self.links.notify(peer, np.frombuffer(_ASK.pack(b"H", number, self._asked), np.uint8))
-        due, like = time.monotonic() + 2 * self.links.slot, self.blank.packed(self.links.peers)
-        for peer in others:
-            try:
-                yield self.links.receive(peer, TIMELESS, f"history/{number}/{self._asked}", like, due)
-            except Lost:
-                continue
+    def _fetched(self, number: int, wanted: bytes, givers: list[int]) -> np.ndarray | None:
+        """The record of this digest, from one of those who say that they have it."""
+        like = self.blank.packed(self.links.peers)
+        for giver in givers:
+            for _, packed in self._asked(GIVE, RECORD, number, [giver], like, self.links.patience):
+                if digest(packed) == wanted:
+                    return packed
+        return None
+
+    def _asked(
+        self, kind: bytes, label: str, number: int, whom: list[int], like: np.ndarray, more: float = 0.0
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """What these peers answer, as it comes. Asks no more often than an honest peer is answered."""
+        if kind == ASK:
+            time.sleep(max(0.0, self._paced + self.links.slot * OFTEN - time.monotonic()))
+            self._paced = time.monotonic()
+        self._turn += 1
+        labels = dict.fromkeys(whom, f"{label}/{number}/{self._turn}")
+        for peer in whom:
+            self.links.notify(peer, np.frombuffer(_ASK.pack(kind, number, self._turn), np.uint8))
+        try:
+            yield from self.links.each(labels, TIMELESS, like, time.monotonic() + 2 * self.links.slot + more)
+        finally:
+            for who, late in labels.items():
+                self.links.forget(who, TIMELESS, late)  # or answers that come too late would fill the inbox
+
+    def _others(self) -> list[int]:
+        return [peer for peer in range(self.links.peers) if peer != self.links.me and self.links.present(peer)]

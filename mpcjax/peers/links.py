@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,28 @@ class Links(abc.ABC):
         stopped: Callable[[], bool] = lambda: False,
     ) -> np.ndarray:
         """The array of the shape and dtype of `like`; raises `Lost`, `Stopped`. `until` is a time of `time.monotonic()`."""
+
+    def each(
+        self, labels: dict[int, str], when: tuple[int, int], like: np.ndarray | Any, until: float,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[int, np.ndarray]]:  # fmt: skip
+        """What comes from any of these peers under its label, as it comes: a little for each in turn, as some may never send.
+
+        Of `labels` those are left in the end that may come yet.
+        """
+        while labels and time.monotonic() < until:
+            for who, label in list(labels.items()):
+                try:
+                    x = self.receive(who, when, label, like, time.monotonic() + self.slot / 8, stopped)
+                except Lost as lost:
+                    if not lost.late:  # it has sent something that is of no use, or is gone
+                        del labels[who]
+                    continue
+                del labels[who]
+                yield who, x
+
+    def forget(self, peer: int, when: tuple[int, int], label: str) -> None:  # noqa: B027 (where nothing is kept)
+        """What the peer may still send under this label is of no use."""
 
     def present(self, peer: int) -> bool:
         """Whether there is a connection with the peer now."""

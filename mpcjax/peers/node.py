@@ -87,16 +87,18 @@ class Node:
 
     def takes_over(self, before: Node) -> None:
         """What the node of other programs knows of the peers: conduct, who is back, notices that came early."""
-        self.conduct, self.last, self._back = before.conduct, before.last, before._back
-        self._was_away, self._spoken = before._was_away, before._spoken
+        self.conduct, self.last, self._was_away = before.conduct, before.last, before._was_away
+        self._back = before._back | self._back  # of this node: what came since it is there
+        self._spoken = {peer: max(said, self._spoken[peer]) for peer, said in before._spoken.items()}
         self.history.takes_over(before.history)
         self.takes(before._early)
 
     def takes(self, early: Early) -> None:
-        """Notices that came before this node was there."""
-        with self._lock:
-            for peer, notices in early.items():
-                both = sorted([*notices.copy(), *self._early[peer]], key=lambda one: one[0])
+        """Notices that came before this node was there: those that are about no attempt are answered now."""
+        for peer, notices in early.items():
+            kept = [one for one in notices.copy() if not self._serves(peer, one[1].tobytes())]
+            with self._lock:
+                both = sorted([*kept, *self._early[peer]], key=lambda one: one[0])
                 self._early[peer] = deque(both, maxlen=EARLY)
                 self._spoken[peer] = max(self._spoken[peer], *(latest(notice)[0] for _, notice in both), 0)
 
@@ -194,21 +196,10 @@ class Node:
         for who in labels:
             if who != first:
                 self.links.notify(who, np.frombuffer(_WANTED.pack(b"W", *when), np.uint8))
-        until = self.links.due()
-        while labels and time.monotonic() < until:
-            for who, label in list(labels.items()):  # a little for each in turn: some may never answer
-                try:
-                    packed = self.links.receive(
-                        who, when, label, self._blank().packed(), time.monotonic() + self.links.slot / 8
-                    )
-                except Lost as lost:
-                    if not lost.late:
-                        del labels[who]
-                    continue
-                del labels[who]
-                if digest(packed) == wanted:
-                    self._packed[when] = packed
-                    return packed
+        for _, packed in self.links.each(labels, when, self._blank().packed(), self.links.due()):
+            if digest(packed) == wanted:
+                self._packed[when] = packed
+                return packed
         raise Lost(members[0], GIVEN, "nobody who has it gave the outcome of this round")
 
     def _settle(self, done: Round) -> None:
@@ -235,15 +226,7 @@ class Node:
 
     def _heard(self, peer: int, notice: np.ndarray) -> None:
         """Called from the network's thread. The last notices of every peer are kept, for attempts that did not begin here."""
-        data = notice.tobytes()
-        if self.history.answer(peer, data):
-            return
-        if data[:1] == b"W" and len(data) == _WANTED.size:
-            self._give(peer, _WANTED.unpack(data)[1:])
-            return
-        if data[:1] == b"R" and len(data) == _BACK.size:
-            self._back[peer] = _BACK.unpack(data)[1]
-            self.links.takes_part(peer)
+        if self._serves(peer, notice.tobytes()):
             return
         with self._lock:
             self._early[peer].append((time.monotonic(), notice))
@@ -252,9 +235,20 @@ class Node:
         for decision in decisions:
             decision.hear(peer, notice)
 
+    def _serves(self, peer: int, data: bytes) -> bool:
+        """Whether a notice was about no attempt's end, and has been seen to."""
+        if data[:1] == b"W" and len(data) == _WANTED.size:
+            self._give(peer, _WANTED.unpack(data)[1:])
+        elif data[:1] == b"R" and len(data) == _BACK.size:
+            self._back[peer] = _BACK.unpack(data)[1]
+            self.links.takes_part(peer)
+        else:
+            return self.history.answer(peer, data)
+        return True
+
     def _is_behind(self, number: int) -> bool:
         """Whether f + 1 peers, one of them honest, have spoken of a later round."""
-        return sum(latest > number for latest in self._spoken.values()) > self.corrupt
+        return sum(round > number for round in self._spoken.values()) > self.corrupt
 
     def _absent(self, number: int) -> Callable[[int], bool]:
         return lambda peer: peer in self.conduct.away and self._back.get(peer, -1) < number

@@ -23,7 +23,7 @@ from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.peers.election import Election, agree_on_seed
 from mpcjax.peers.links import Lost
-from mpcjax.peers.node import Node, Round, nothing_early
+from mpcjax.peers.node import LONG, Node, Round, nothing_early
 from mpcjax.peers.programs import programs
 from mpcjax.peers.tls import Tls
 from mpcjax.report import Happened, Report
@@ -31,7 +31,6 @@ from mpcjax.rules import Rule, resolve
 
 LOG = logging.getLogger("mpcjax.peers")
 WAITING = "waiting for=%s refusals=%s"  # every 5 seconds, every half a minute as a warning
-PROTOCOL = ("corrupt", "committee", "threshold", "attempts", "slot_seconds", "grace_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +58,8 @@ class Terms:
             raise ValueError(
                 f"consortium.peers has {peers} peers, legal: at least 3; of fewer every one sees the others' updates"
             )
-        table = Table(config.run.get("protocol", {}), "run.protocol", PROTOCOL)
+        names = tuple(field.name for field in dataclasses.fields(Terms))
+        table = Table(config.run.get("protocol", {}), "run.protocol", names)
         corrupt = table.integer("corrupt", (peers - 1) // 3, 0, peers - 1, "peers")
         usual = 0 if "committee" in table.values else committee_size(peers, corrupt) if corrupt else min(peers, 3)
         members = table.integer("committee", usual, 3, peers, "members")
@@ -67,9 +67,9 @@ class Terms:
             corrupt,
             members,
             table.integer("threshold", (members - 1) // 2, 1, (members - 1) // 2, "corrupt members"),
-            table.integer("attempts", 5, 1, 1000, "attempts"),
-            table.number("slot_seconds", 1.0, 0.01, 3600, "seconds"),
-            table.number("grace_seconds", 5.0, 0.01, 3600, "seconds"),
+            table.integer("attempts", Terms.attempts, 1, 1000, "attempts"),
+            table.number("slot_seconds", Terms.slot_seconds, 0.01, 3600, "seconds"),
+            table.number("grace_seconds", Terms.grace_seconds, 0.01, 3600, "seconds"),
         )
 
     def __str__(self) -> str:
@@ -93,15 +93,16 @@ class Peer:
 
     def __init__(self, channels: Channels, terms: Terms, seed: bytes | None):
         self.channels, self.terms = channels, terms
-        self._behind, self._asked = seed is not None, False
+        # behind: it came back, and takes no part in rounds that began without it; late: it only has not kept up
+        self._behind, self._late, self._asked = seed is not None, False, False
         self.links = Tls(channels, terms.slot_seconds, terms.grace_seconds)
+        # others may have begun, or be done, while this peer still compiles its programs
+        self._unheard = nothing_early(self.links.peers)
+        self.links.heard = lambda peer, notice: self._unheard[peer].append((time.monotonic(), notice))
         self.seed = agree_on_seed(self.links) if seed is None else seed
         self.links.session = self.seed
         self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
         self._node: Node | None = None
-        # others may have begun, or be done, while this peer still compiles its programs
-        self._unheard = nothing_early(self.links.peers)
-        self.links.heard = lambda peer, notice: self._unheard[peer].append((time.monotonic(), notice))
 
     @property
     def number(self) -> int:
@@ -127,6 +128,7 @@ class Peer:
         Raises ValueError as `mpcjax.aggregate` does; `Abort` when `attempts` committees in a row did not finish, or
         one after which a corrupt member may have seen the output: then nothing is repeated, for the difference of two
         outputs could say something of one update. All honest peers raise it together and go on with the next round.
+        `mpcjax.peers.Lost` where too few others can say how the round has ended: stop, and go on from a checkpoint later.
 
         Guarantee: of the corrupt members of a committee and the corrupt peers no more than `Terms` say, sending anything at
         any time: privacy of honest updates; an honest peer ends with the result of all accepted updates, the same as every
@@ -134,25 +136,32 @@ class Peer:
         Until dealings are signed, a corrupt member can have an honest peer left out of a round.
         """
         rule, node = resolve(rule), self._node
-        matrix, unravel = stack_rows(jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], update))
+        own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], update)
+        matrix, unravel = stack_rows(own)
         setup = api.setup_of(rule, self._simulated, self.peers, matrix.shape[1], fraction_bits)
-        like = jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), (self.peers, *jnp.shape(leaf))), update)
         shape = jax.ShapeDtypeStruct((self.peers, matrix.shape[1]), jnp.float32)
-        public = api.public_of(rule, like, shape, weights, center, reference)
+        public = api.public_of(rule, own, shape, weights, center, reference)
         if node is None or node.programs.setup != setup:
             node = self._prepared(setup)
         done = self._missed(node, round) if self._behind else self._done(node, round, np.asarray(matrix[0]), public)
         return api.Result(unravel(jnp.asarray(done.outcome.value)), self._report(setup, done))
 
     def _done(self, node: Node, round: int, update: np.ndarray, public: Any) -> Round:
+        """The round; where this peer cannot keep up with the others, what they have of it, until it has caught up."""
+        if self._late:
+            self._late = node.history.finished(round, time.monotonic() + LONG * self.links.patience)
         try:
-            return node.round(round, update, public)
-        except Lost as lost:  # all have accepted an outcome that nobody gives to this peer now: it has fallen behind
+            return self._missed(node, round) if self._late else node.round(round, update, public)
+        except Lost as lost:  # what became of an attempt is not known here, or the outcome is, and nobody gives it
+            if self._late:
+                raise
             LOG.warning("behind round=%d why=%s", round, lost)
+            self._late = True
             return self._missed(node, round)
 
     def _missed(self, node: Node, round: int) -> Round:
-        """A peer that came back takes no part in rounds that began without it: it might have dealt in them before."""
+        """The round from the others. A peer that came back takes no part in rounds that began without it: it might have dealt
+        in them before."""
         LOG.log(
             logging.INFO if self._asked else logging.WARNING,
             "asking the others for the outcome of round=%d; if all peers have ended none of them has it: then remove the "
@@ -161,7 +170,7 @@ class Peer:
         )
         self._asked = True  # the warning stands once
         done, running = node.missed(round)
-        self._behind = not running
+        self._behind = self._behind and not running
         if done is None:
             raise Abort(
                 "echo", phase="round", round=round, remedy="it has no outcome at any peer; go on with the next round"

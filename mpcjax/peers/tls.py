@@ -64,6 +64,9 @@ class Tls(Links):
             if time.monotonic() >= until:
                 raise Lost(peer, label, f"{self._names[peer]} did not send it in time", late=True)
 
+    def forget(self, peer: int, when: tuple[int, int], label: str) -> None:
+        self.channels.forget(peer, round=when[0], attempt=when[1], label=label)
+
     def present(self, peer: int) -> bool:
         return self._names[peer] in self.channels.connected()
 

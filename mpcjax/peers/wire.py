@@ -189,22 +189,12 @@ class Wire(Outside):
 
     def _hear(self, label: str, due: Any) -> np.ndarray:
         """What t + 1 members tell alike: one of them is honest."""
-        until, heard, left = self._due(), {}, list(self.members)
-        while left and time.monotonic() < until:
-            for who in left.copy():  # a little for each in turn: none can make this peer wait while others have spoken
-                turn = time.monotonic() + self.links.slot / 8
-                try:
-                    x = self._receive(who, label, due, turn)
-                except Lost as lost:
-                    if not lost.late:  # it has sent something that is of no use, or is gone
-                        left.remove(who)
-                    continue
-                left.remove(who)
-                same = heard.setdefault(x.tobytes(), [])
-                same.append(x)
-                if len(same) > self.threshold:
-                    self._together()
-                    return x
+        heard, labels = dict[bytes, int](), dict.fromkeys(self.members, label)
+        for _, x in self.links.each(labels, self.when, due, self._due(), self._stopped):
+            heard[x.tobytes()] = heard.get(x.tobytes(), 0) + 1
+            if heard[x.tobytes()] > self.threshold:
+                self._together()
+                return x
         raise Abort("echo", phase=label, remedy="too few members told the same; another committee repeats the round")
 
     def _shown(self, mark: Mark, label: str, x: np.ndarray, disputed: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from mpcjax.net import Channels, FrameError, Gone, Kind, Malformed, Silent
+from mpcjax.net import Channels, Frame, FrameError, Gone, Kind, Malformed, Silent
 from mpcjax.net.arrays import DTYPES
 from mpcjax.net.frame import control
 from tests.net._consortium import LIMITS, SOON, Consortium, data, due, until
@@ -291,3 +291,22 @@ def test_threads_may_wait_at_once(consortium):
     for thread in threads:
         thread.join()
     assert set(got) == {"a", "c"}
+
+
+def test_what_comes_too_late_for_anybody_takes_no_room(consortium):
+    """Answers to old questions, which no round's end forgets, would fill the inbox, and then nothing is heard any more."""
+    a, b, _ = consortium.all()
+    heard = []
+    b.on_notice(lambda peer, notice: heard.append(notice))
+    array, timeless = np.zeros(1 << 16, np.uint64), (1 << 32) - 1
+    for turn in range(12):  # half a megabyte each, into an inbox of four
+        b.forget("a", round=timeless, attempt=0, label=f"{turn}")
+        a.send("b", Frame(Kind.DATA, array, timeless, 0, f"{turn}"))
+    a.notify("b", np.zeros(3, np.uint8))
+    until(lambda: heard)
+
+
+def test_a_notice_that_is_too_long_is_refused_where_it_is_sent(consortium):
+    a, _, _ = consortium.all()
+    with pytest.raises(FrameError, match="bytes of a notice is 65537, legal"):
+        a.notify("b", np.zeros((1 << 16) + 1, np.uint8))

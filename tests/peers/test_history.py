@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import time
 from types import SimpleNamespace
@@ -26,25 +27,113 @@ def question(number: int, turn: int) -> bytes:
     return struct.pack("<cII", b"H", number, turn)
 
 
+def record(value: float = 0.0) -> Record:
+    blank = Outcome.blank(4, PEERS, 3, False)
+    return Record(0, (0, 1, 2), Conduct(), dataclasses.replace(blank, value=np.full(4, value, np.float32)))
+
+
+def histories(net: Net, corrupt: int = 1) -> list[History]:
+    """Of all peers, which answer each other."""
+    found = [History(end, corrupt, record()) for end in net.ends]
+    for end, one in zip(net.ends, found, strict=True):
+        end.heard = lambda peer, notice, one=one: one.answer(peer, notice.tobytes())
+    return found
+
+
+def soon() -> float:
+    return time.monotonic() + 20.0
+
+
 def test_questions_that_come_too_often_are_not_answered() -> None:
     net, sent = Net(3, slot=60.0), list[Any]()
     net.ends[0].send = lambda *what: sent.append(what[:3])  # type: ignore[method-assign]
-    history = History(net.ends[0], 1, Record(0, (0, 1, 2), Conduct(), Outcome.blank(4, 3, 3, False)))
+    history = History(net.ends[0], 1, record())
     for turn in range(100):
         assert history.answer(1, question(0, turn))
     assert history.answer(2, question(5, 1)) and not history.answer(2, b"another")
     assert [(peer, label) for peer, _, label in sent] == [(1, "history/0/0"), (2, "history/5/1")]
 
 
+def test_an_honest_peer_that_asks_for_round_after_round_is_answered_every_time() -> None:
+    net = Net(PEERS, slot=0.4)
+    mine, *others = histories(net)
+    for number in range(6):
+        for one in others:
+            one.add(number, record(number))
+    asked, notify = list[int](), net.ends[0].notify
+    net.ends[0].notify = lambda peer, notice: (asked.append(peer), notify(peer, notice))[1]  # type: ignore[method-assign]
+    for number in range(6):
+        found, running = mine.ask(number, soon())
+        assert found.outcome.value[0] == number and not running
+    assert len(asked) == 6 * (len(others) + 1), "all of them once, and one of them for the record"
+
+
+def test_some_who_do_not_answer_make_nobody_wait() -> None:
+    def silent(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray | None:
+        return None if who == 1 else x
+
+    mine, *others = histories(Net(PEERS, slot=5.0, cheat=silent))
+    for one in others:
+        one.add(0, record(1.0))
+    begun = time.monotonic()
+    mine.ask(0, soon())
+    assert time.monotonic() - begun < 5.0, "it would be two slots"
+
+
+@pytest.mark.parametrize("told", ["record", "history"])
+def test_what_one_corrupt_peer_gives_is_not_believed(told: str) -> None:
+    """It says the right digest and gives another record; or it says that the round has no end, or another one."""
+
+    def lies(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        return x ^ 1 if who == 1 and name.startswith(told) else x
+
+    mine, *others = histories(Net(PEERS, slot=0.1, cheat=lies))
+    for one in others:
+        one.add(0, record(1.0))
+    found, _ = mine.ask(0, soon())
+    assert found.outcome.value.tolist() == [1.0] * 4 and mine.finished(0, soon())
+    assert not mine.finished(1, soon())
+
+
+def test_what_all_have_forgotten_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpcjax.peers.history.KEPT", 3)
+    mine, *others = histories(Net(PEERS, slot=0.1))
+    for one in others:
+        for number in range(5):
+            one.add(number, record(number))
+    assert mine.ask(2, soon())[0].outcome.value[0] == 2
+    with pytest.raises(Lost, match=r"have forgotten it.*seed"):
+        mine.ask(1, soon())
+
+
+def test_how_many_are_kept_depends_on_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = record().packed(PEERS).nbytes
+    for room, kept in ((size // 2, [4]), (3 * size, [2, 3, 4])):
+        monkeypatch.setattr("mpcjax.peers.history.KEPT_BYTES", room)
+        (one, *_) = histories(Net(PEERS))
+        for number in range(5):
+            one.add(number, record(number))
+        assert list(one._records) == kept
+
+
 def test_a_peer_that_is_not_given_an_accepted_outcome_asks_all_for_it() -> None:
+    """And goes on asking until it has caught up; but it takes part again where the others have not ended a round."""
+
     def withheld(*_: Any) -> Any:
         raise Lost(1, "outcome", "did not come", late=True)
 
-    later = SimpleNamespace(number=7, attempt=0)
-    node: Any = SimpleNamespace(round=withheld, missed=lambda number: (later, False))
+    later, taken = SimpleNamespace(number=7, attempt=0), SimpleNamespace(number=9, attempt=0)
+    history = SimpleNamespace(finished=lambda number, until: number < 9)
+    node: Any = SimpleNamespace(
+        round=withheld, missed=lambda number: (later, False), history=history, links=SimpleNamespace(patience=1.0)
+    )
     peer = object.__new__(Peer)
-    peer._behind = peer._asked = False
-    assert peer._done(node, 7, np.zeros(3, np.float32), None) is later and peer._behind
+    peer._behind = peer._late = peer._asked = False
+    peer.links = node.links
+    assert peer._done(node, 7, np.zeros(3, np.float32), None) is later and peer._late and not peer._behind
+    assert peer._done(node, 8, np.zeros(3, np.float32), None) is later
+    node.round = lambda *_: taken
+    assert peer._done(node, 9, np.zeros(3, np.float32), None) is taken and not peer._late
 
 
 def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
@@ -90,3 +179,11 @@ def test_early_notices_are_kept_by_peer_and_in_order() -> None:
     node.takes(early)
     assert [at for at, _ in node._early[2]] == [1.0, 3.0]
     assert [at for at, _ in node._early[1]] == [float(at) for at in range(9 * EARLY, 10 * EARLY)]
+
+
+def test_who_says_that_it_is_back_while_another_compiles_is_heard() -> None:
+    (node, *_) = consortium(Net(PEERS))
+    early = nothing_early(PEERS)
+    early[2].append((1.0, np.frombuffer(struct.pack("<cI", b"R", 3), np.uint8)))
+    node.takes(early)
+    assert node._back == {2: 3} and not node._early[2]
