@@ -9,7 +9,16 @@ peer, which has sent it to all (Dolev, Strong 1983, signed messages). So all hav
 
 Time is counted from when a peer knows that t + 1 members have done with the attempt. It tells everybody how it knows, so
 all honest peers start within the time of a message. A peer that begins with the attempt later than others counts from when
-the notices had come: it is too late for signatures that were held back for it alone. For outcomes slot 0 lasts one slot
+the notices had come: it is too late for signatures that were held back for it alone.
+
+Where more than t members have died, nobody ever knows that. Not having heard is no knowledge either: a peer may have been
+away, or a signature is held back and comes a moment after it gave up. So whoever has waited its whole time signs that for it
+the attempt *expired*, and q such signatures, q the larger of n - f and f + 1, start the count as well and are told to
+everybody: again all honest peers start within the time of a message, and what is accepted after that is accepted by all. A
+peer that all others are ahead of cannot start it with the corrupt ones, as f + 1 honest ones have not signed. Who gets no
+start at all is `Lost`: it asks the others for what they have, or stops, and says nothing of the attempt.
+
+For outcomes slot 0 lasts one slot
 longer, in which the slower members finish; for silence, so long that all are heard. An outcome is accepted at once: in a
 round that nobody disturbs nothing is waited for.
 
@@ -28,68 +37,72 @@ outcome is only as good as its members: see `mpcjax.committee_size`.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import itertools
-import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from mpcjax.peers.links import Links
+from mpcjax.peers.claims import (
+    ABORT,
+    ACCEPT,
+    CAUGHT,
+    EXPIRED,
+    NUMBER,
+    OPENED,
+    SILENT,
+    TOLD,
+    VOUCH,
+    Claim,
+    Signed,
+    notices,
+    records,
+    statement,
+)
+from mpcjax.peers.links import Links, Lost
 
-VOUCH, ABORT, SILENT, OPENED, TOLD, CAUGHT, ACCEPT = b"V", b"A", b"S", b"O", b"T", b"C", b"+"
 DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
-NUMBER = 4  # bytes of the number of a broadcast
 RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
 LATER = {VOUCH: 1, OPENED: 1, SILENT: 3, CAUGHT: 3}  # slots after the start from which claims of a kind are counted
-_RECORD = struct.Struct("<cIHH32s64s")  # kind, round, attempt, signer, subject, signature
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """`subject`: digest of an outcome or an accepted claim, number of a peer, number and digest of a broadcast, or zeros."""
-
-    kind: bytes
-    subject: bytes = bytes(32)
-
-    @staticmethod
-    def silent(peer: int) -> Claim:
-        return Claim(SILENT, peer.to_bytes(32, "big"))
-
-    @staticmethod
-    def caught(peer: int) -> Claim:
-        return Claim(CAUGHT, peer.to_bytes(32, "big"))
-
-    @staticmethod
-    def told(number: int, what: bytes) -> Claim:
-        """What its signer said in the broadcast of this `number`, in this attempt."""
-        return Claim(TOLD, number.to_bytes(NUMBER, "big") + hashlib.sha256(what).digest()[: 32 - NUMBER])
-
-    @property
-    def accepted(self) -> Claim:
-        return Claim(ACCEPT, hashlib.sha256(self.kind + self.subject).digest())
-
-
-Signed = tuple[Claim, int]  # and who signed it
 
 
 class Decision:
-    """Of one attempt, `when`, by the committee of `members`. `corrupt`: f."""
+    """Of one attempt, `when`, by the committee of `members`. `corrupt`: f.
 
-    def __init__(self, links: Links, members: tuple[int, ...], threshold: int, corrupt: int, when: tuple[int, int]):
+    `early`: notices that came before, the oldest first: when each came, from whom, and what it is. Time is counted from when
+    they came, but nothing is accepted before all of them are heard: what one peer has had alone for long is not new.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        members: tuple[int, ...],
+        threshold: int,
+        corrupt: int,
+        when: tuple[int, int],
+        early: Iterable[tuple[float, int, np.ndarray]] = (),
+    ):
         self.links, self.members, self.threshold, self.corrupt, self.when = links, members, threshold, corrupt, when
         self._changed = threading.Condition()
         self._signatures: dict[Signed, bytes] = {}
+        self._signers: dict[Claim, set[int]] = {}
+        self._claims: dict[Claim, Claim] = {}  # what may be accepted, by the claim that it is
+        self._touched: set[Claim] = set()  # of these, what has got a signature since it was looked at
         self._accepted: dict[Claim, None] = {}
         self._start: float | None = None
         self._taken: Counter[tuple[int, bytes, int]] = Counter()
         self._forgers: set[int] = set()  # peers that passed on what nobody has signed, which no honest one does
-        self._proven: set[int] = set()
+        self._done: dict[int, Signed] = {}
+        self._told: dict[tuple[int, bytes], Claim] = {}  # by member and number of the broadcast
+        self._proven: dict[int, tuple[Claim, Claim]] = {}  # members, and two things that they said in one broadcast
+        self._shown: set[int] = set()
         self._passed_on = False
+        with self._changed:
+            for at, peer, notice in early:
+                self._hear(peer, notice)
+                self._count(at)
+            self._consider()
 
     # what this peer says
 
@@ -100,44 +113,45 @@ class Decision:
 
     def signature(self, claim: Claim) -> bytes:
         """This peer's, 64 bytes, told to nobody."""
-        return self.links.sign(self._statement(claim))
+        return self.links.sign(statement(claim, self.when))
 
     def signed(self, records: dict[Signed, bytes]) -> bool:
         """Whether all these signatures are right."""
-        return all(self.links.signed(who, self._statement(claim), found) for (claim, who), found in records.items())
+        return all(
+            self.links.signed(who, statement(claim, self.when), found) for (claim, who), found in records.items()
+        )
 
     def show(self, records: dict[Signed, bytes]) -> None:
         """What members broadcast, as they signed it for this one. All of them do this when two did not hear the same."""
         with self._changed:
             right = {one: found for one, found in records.items() if self.signed({one: found})}
-            self._signatures |= right
+            for one, found in right.items():
+                self._add(one, found)
             self._tell(list(right))
             self._consider()
-
-    def quiet(self) -> threading.Condition:
-        """While it is held, nothing is heard but what this thread hands over."""
-        return self._changed
 
     def over(self) -> bool:
         """Whether there is no use in waiting for the protocol's messages any more."""
         with self._changed:
-            return self._slot() >= 1 or any(claim.kind == ABORT for claim, _ in self._signatures)
+            return self._slot() >= 1 or Claim(ABORT) in self._signers
 
-    def hear(self, peer: int, notice: np.ndarray, at: float | None = None) -> None:
-        """Signatures from a peer, which came now or at the time `at`.
-
-        Those that are not right, or of another attempt, are passed over.
-        """
+    def hear(self, peer: int, notice: np.ndarray) -> None:
+        """Signatures from a peer. Those that are not right, or of another attempt, are passed over."""
         with self._changed:
-            for one, signature in _records(notice.tobytes(), self.when):
-                if peer not in self._forgers and one not in self._signatures and self._wanted(peer, *one):
-                    self._take(peer, one, signature)
-            self._consider(time.monotonic() if at is None else at)
+            self._hear(peer, notice)
+            self._consider()
+
+    def _hear(self, peer: int, notice: np.ndarray) -> None:
+        for one, signature in records(notice, self.when):
+            if peer not in self._forgers and one not in self._signatures and self._wanted(peer, *one):
+                self._take(peer, one, signature)
 
     def _wanted(self, peer: int, claim: Claim, signer: int) -> bool:
         """Whether a signature is about anything. What one peer can have kept here is bounded."""
         if claim.kind == ACCEPT:
-            return signer < self.links.peers and any(claim == other.accepted for other in self._claims())
+            return signer < self.links.peers and claim in self._claims
+        if claim.kind == EXPIRED:
+            return signer < self.links.peers and claim == Claim(EXPIRED)
         subjects = {kind: [Claim(kind)] for kind in (ABORT, OPENED)}
         subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim], TOLD: [claim]}
         subjects |= {CAUGHT: [Claim.caught(who) for who in self.members]}
@@ -146,21 +160,46 @@ class Decision:
 
     def _take(self, peer: int, one: Signed, signature: bytes) -> None:
         claim, signer = one
-        if self.links.signed(signer, self._statement(claim), signature):
-            self._signatures[one] = signature
+        if self.links.signed(signer, statement(claim, self.when), signature):
+            self._add(one, signature)
             self._taken[peer, claim.kind, signer] += 1
         else:
             self._forgers.add(peer)
 
+    def _add(self, one: Signed, signature: bytes) -> None:
+        claim, signer = one
+        self._signatures[one] = signature
+        self._signers.setdefault(claim, set()).add(signer)
+        if claim.kind in DONE:
+            self._done[signer] = one
+        if claim.kind in LATER:
+            self._claims.setdefault(claim.accepted, claim)
+            self._touched.add(claim)
+        elif claim.kind == ACCEPT:
+            self._touched.add(self._claims[claim])
+        elif claim.kind == TOLD:
+            first = self._told.setdefault((signer, claim.subject[:NUMBER]), claim)
+            if first != claim:
+                self._proven.setdefault(signer, (first, claim))
+
     # what follows
 
-    def result(self, until: float) -> tuple[bytes | None, tuple[int, ...]]:
-        """Waits. The digest of the outcome that all accept, or None and who was silent.
+    def result(
+        self, until: float, last: float, behind: Callable[[], bool] = lambda: False
+    ) -> tuple[bytes | None, tuple[int, ...]]:
+        """Waits. The digest of the outcome that all accept; or None, all agree that there is none, and who was silent.
 
-        Where too few members ever have done with it, only until the time `until`: then this peer knows nothing.
+        Where nothing starts the count until the time `until`, this peer says that it has waited. Raises `Lost` where
+        nothing does until the time `last` either, or where this peer is `behind()` the others.
         """
         with self._changed:
             while (found := self._found(until)) is None:
+                if self._start is None and (behind() or time.monotonic() >= last):
+                    raise Lost(
+                        self.links.me,
+                        "decision",
+                        f"what became of attempt {self.when} was not heard: the others may know it",
+                    )
                 self._changed.wait(self.links.slot / 8)
             return found
 
@@ -170,10 +209,13 @@ class Decision:
         if outcome:
             return min(outcome), ()
         slot = self._slot()
-        if slot >= self.corrupt + 2 + LATER[SILENT] or (self._start is None and time.monotonic() >= until):
+        if slot >= self.corrupt + 2 + LATER[SILENT]:
             return None, self._named(SILENT)
         if 2 <= slot <= LATER[SILENT]:
             self._say_who_is_silent()
+        waited = (Claim(EXPIRED), self.links.me) in self._signatures
+        if self._start is None and time.monotonic() >= until and not waited:
+            self._sign([Claim(EXPIRED)])
         return None
 
     def opened(self) -> bool:
@@ -192,78 +234,67 @@ class Decision:
     def _sign(self, claims: Iterable[Claim]) -> None:
         mine = [(claim, self.links.me) for claim in claims]
         for one in mine:
-            self._signatures[one] = self.links.sign(self._statement(one[0]))
+            self._add(one, self.signature(one[0]))
         self._tell(mine)
         self._consider()
 
-    def _consider(self, at: float | None = None) -> None:
-        done = {who: (claim, who) for claim, who in self._signatures if claim.kind in DONE}
-        if not self._passed_on and any(claim.kind == ABORT for claim, _ in done.values()):
+    def _count(self, at: float) -> None:
+        """Begins to count from the time `at`, if what is known by then is enough."""
+        if not self._passed_on and Claim(ABORT) in self._signers:
             self._passed_on = True
-            self._tell(list(done.values()))
-        if self._start is None and len(done) > self.threshold:
-            self._start = time.monotonic() if at is None else at
-            self._tell(list(done.values()))
+            self._tell(list(self._done.values()))
+        expired = [(Claim(EXPIRED), who) for who in self._signers.get(Claim(EXPIRED), ())]
+        for enough, known in ((self.threshold + 1, list(self._done.values())), (self._quorum(), expired)):
+            if self._start is None and len(known) >= enough:
+                self._start = at
+                self._tell(known)
+
+    def _consider(self) -> None:
+        self._count(time.monotonic())
         self._say_who_is_caught()
-        for claim in self._claims():
+        while self._touched:
+            claim = self._touched.pop()
             if claim not in self._accepted and self._supported(claim):
                 self._accept(claim)
         self._changed.notify_all()
+
+    def _quorum(self) -> int:
+        """Of peers for which the attempt expired: more than the corrupt and those behind, if f + 1 honest ones are not."""
+        return max(self.links.peers - self.corrupt, self.corrupt + 1)
 
     def _slot(self) -> int:
         return 0 if self._start is None else int((time.monotonic() - self._start) / self.links.slot)
 
     def _say_who_is_silent(self) -> None:
-        heard = {who for claim, who in self._signatures if claim.kind in DONE}
-        claims = [Claim.silent(who) for who in self.members if who not in heard and who != self.links.me]
+        claims = [Claim.silent(who) for who in self.members if who not in self._done and who != self.links.me]
         if self.links.me in self.members and any((claim, self.links.me) not in self._signatures for claim in claims):
             self._sign(claims)
 
     def _say_who_is_caught(self) -> None:
         """Whoever has signed two things for one broadcast; with the proof, so that all members can say it."""
-        told = sorted((who, claim.subject) for claim, who in self._signatures if claim.kind == TOLD)
-        for (who, one), (whose, other) in itertools.pairwise(told):
-            if who == whose and one[:NUMBER] == other[:NUMBER] and who not in self._proven:
-                self._proven.add(who)
-                self._tell([(Claim(TOLD, one), who), (Claim(TOLD, other), who)])
-                if self.links.me in self.members:
-                    self._sign([Claim.caught(who)])
-
-    def _claims(self) -> list[Claim]:
-        return list(dict.fromkeys(claim for claim, _ in self._signatures if claim.kind in LATER))
+        for who in sorted(self._proven.keys() - self._shown):
+            self._shown.add(who)
+            self._tell([(claim, who) for claim in self._proven[who]])
+            if self.links.me in self.members:
+                self._sign([Claim.caught(who)])
 
     def _supported(self, claim: Claim) -> bool:
-        members = sum((claim, who) in self._signatures for who in self.members)
-        others = sum(other == claim.accepted for other, _ in self._signatures)
+        members = len(self._signers[claim])  # `_wanted` takes a claim from members alone
+        others = len(self._signers.get(claim.accepted, ()))
         slot = max(self._slot() - LATER[claim.kind], 0)
         needed = 0 if claim.kind == OPENED else self.threshold  # one honest share may complete what t corrupt ones have
         return members > needed and others >= min(slot, self.corrupt + 1)
 
     def _accept(self, claim: Claim) -> None:
+        """And tells everybody, with no more signatures than anybody needs to accept it too."""
         self._accepted[claim] = None
-        self._signatures[claim.accepted, self.links.me] = self.links.sign(self._statement(claim.accepted))
-        self._tell([one for one in self._signatures if one[0] in (claim, claim.accepted)])
+        members = sorted(self._signers[claim])[: self.threshold + 1]
+        others = sorted(self._signers.get(claim.accepted, ()))[: self.corrupt + 1]
+        self._add((claim.accepted, self.links.me), self.signature(claim.accepted))
+        self._tell([*((claim, who) for who in members), *((claim.accepted, who) for who in (*others, self.links.me))])
 
     def _tell(self, which: list[Signed]) -> None:
-        notice = self._packed(which)
-        for peer in range(self.links.peers):
-            if peer != self.links.me:
-                self.links.notify(peer, notice)
-
-    def _packed(self, which: list[Signed] | dict[Signed, bytes]) -> np.ndarray:
-        records = (
-            _RECORD.pack(claim.kind, *self.when, who, claim.subject, self._signatures[claim, who])
-            for claim, who in which
-        )
-        return np.frombuffer(b"".join(records), np.uint8)
-
-    def _statement(self, claim: Claim) -> bytes:
-        return b"mpcjax decision" + struct.pack("<cIH", claim.kind, *self.when) + claim.subject
-
-
-def _records(data: bytes, when: tuple[int, int]) -> Iterator[tuple[Signed, bytes]]:
-    """The signatures in a notice that are about the attempt `when`; a torn one ends it."""
-    whole = len(data) - len(data) % _RECORD.size
-    for kind, round, attempt, signer, subject, signature in _RECORD.iter_unpack(data[:whole]):
-        if (round, attempt) == when:
-            yield (Claim(kind, subject), signer), signature
+        for notice in notices(self.when, ((one, self._signatures[one]) for one in which)):
+            for peer in range(self.links.peers):
+                if peer != self.links.me:
+                    self.links.notify(peer, notice)

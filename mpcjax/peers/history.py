@@ -57,6 +57,10 @@ class History:
         self._unknown = blank.packed(links.peers) * np.uint8(0)
         self._answered: dict[int, float] = {}
 
+    def takes_over(self, before: History) -> None:
+        """The records of rounds of other shapes, which who is behind still asks for, in the shape that it knows them to be."""
+        self._records, self._answered = before._records, before._answered
+
     def add(self, number: int, record: Record) -> None:
         self._records[number] = record.packed(self.links.peers)
         while len(self._records) > KEPT:

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcjax.peers.decision import ABORT, CAUGHT, LATER, OPENED, SILENT, TOLD, VOUCH, Claim
-from tests.peers._clock import SLOT, WHEN, World, found, record
+from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim
+from mpcjax.peers.decision import LATER
+from mpcjax.peers.links import Lost
+from tests.peers._clock import DELAY, NEVER, SLOT, WHEN, World, found, record
 
 X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
 GONE = Claim(ABORT)
@@ -57,7 +59,61 @@ def test_while_too_few_have_done_nothing_is_decided(monkeypatch: pytest.MonkeyPa
     world.inject(0.0, 3, (GONE, 0))
     world.inject(0.0, 3, (X, 0), (Y, 0), (GONE, 0))
     assert world.run() == {} and all(one.over() for one in world.decisions.values())
-    assert found(world.decisions[3], until=world.now) == NOTHING
+
+
+# attempts of which too little is heard
+
+
+def test_who_has_heard_nothing_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others are ahead; the corrupt peer says that the attempt expired for it too. That is no failure."""
+    world = World(monkeypatch, (4,))
+    one = world.decisions[4]
+    world.inject(0.0, 4, (Claim(EXPIRED), 0), (GONE, 0))
+    world.patience[4] = 1.0
+    assert world.run() == {}
+    with pytest.raises(Lost, match=r"what became of attempt \(3, 1\) was not heard"):
+        one.result(world.now, world.now)
+    with pytest.raises(Lost):
+        one.result(NEVER, NEVER, behind=lambda: True)
+
+
+def test_an_attempt_that_expired_for_all_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of three members say nothing; the others have waited at different times."""
+    honest = (2, 3, 4)
+    world = World(monkeypatch, honest, corrupt=2)
+    world.say(0.0, 2, GONE)
+    world.patience = {2: 3.0, 3: 4.0, 4: 6.0}
+    assert same(world.run(), honest) == NOTHING
+    begun = [one._start or 0.0 for one in world.decisions.values()]
+    assert min(begun) >= 6.0 and max(begun) - min(begun) <= DELAY + 1e-9
+
+
+def test_who_starts_to_count_tells_everybody_how_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What started it was said to one peer alone: that a second member has done, or that a fifth peer has waited."""
+    honest = (1, 3, 4, 5, 6)
+    for said, what in ((X, Y), (None, Claim(EXPIRED))):
+        world = World(monkeypatch, honest, peers=7, corrupt=2)
+        if said:
+            world.say(0.0, 1, said)
+        else:
+            world.patience = dict.fromkeys(honest[:-1], 1.0)
+        world.inject(3.0, 4, (what, 0))
+        assert same(world.run(), honest)[0] is None
+
+
+@pytest.mark.parametrize("receiver", (1, 3, 6))
+@pytest.mark.parametrize("accepting", [(), (0,)])
+@pytest.mark.parametrize("at", [k / 4 for k in range(8, 48)])
+def test_a_vouch_held_back_until_others_have_given_up(
+    monkeypatch: pytest.MonkeyPatch, receiver: int, accepting: tuple[int, ...], at: float
+) -> None:
+    """Of members 0, 1, 2 the last is dead and the first corrupt: its signature makes an outcome, for one peer, at any time."""
+    honest = (1, 3, 4, 5, 6)
+    world = World(monkeypatch, honest, peers=7, corrupt=2)
+    world.say(0.0, 1, X)
+    world.patience = {peer: 3.0 + 0.2 * peer for peer in honest}
+    world.inject(at, receiver, (X, 0), *((X.accepted, peer) for peer in accepting), knowing=True)
+    same(world.run(until=30.0), honest)
 
 
 def test_a_member_that_vouches_for_many_things_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,29 +324,26 @@ def late_peer(monkeypatch: pytest.MonkeyPatch, vouched: tuple[Claim, Claim], fro
     for member, claim in zip((1, 2), vouched, strict=True):
         world.say(0.0, member, claim)
     ended = same(world.run(until=12.0), (1, 2, 3))
-    decision = World(monkeypatch, (4,)).decisions[4]
-    decision.links.world.now = world.now
-    records = [record(claim, member) for member, claim in zip((1, 2), vouched, strict=True)]
-    decision.hear(1, notice(*records), at=0.4)
+    early = [(0.4, 0, notice(*(record(claim, 0) for claim in from_0)))]  # before all others
+    early += [(0.4, 1, notice(*(record(claim, member) for member, claim in zip((1, 2), vouched, strict=True))))]
     if ended[0] is not None:
-        for peer in (1, 2, 3):
-            decision.hear(peer, notice(record(X.accepted, peer)), at=0.8)
-    decision.hear(0, notice(*(record(claim, 0) for claim in from_0)), at=0.4)
+        early += [(0.8, peer, notice(record(X.accepted, peer))) for peer in (1, 2, 3)]
     if accepting:
-        decision.hear(0, notice(record(X.accepted, 0)), at=0.4)
-    return ended, found(decision, until=world.now)
+        early += [(0.4, 0, notice(*(record(claim.accepted, 0) for claim in from_0)))]
+    decision = World(monkeypatch, (4,), now=world.now, early=early).decisions[4]
+    return ended, found(decision, until=world.now), decision.opened()
 
 
 def test_a_peer_that_begins_late_finds_what_the_others_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended, late = late_peer(monkeypatch, (X, X), (), accepting=False)
+    ended, late, _ = late_peer(monkeypatch, (X, X), (), accepting=False)
     assert late == ended == (X.subject, ())
 
 
 @pytest.mark.parametrize("accepting", [False, True])
 def test_a_peer_that_begins_late_is_not_told_another_end(monkeypatch: pytest.MonkeyPatch, accepting: bool) -> None:
     """The vouch that 0 has for it alone would be the one that was missing, had it come in time."""
-    ended, late = late_peer(monkeypatch, (X, GONE), (X,), accepting)
-    assert ended[0] is None and late is not None and late[0] is None
+    ended, late, opened = late_peer(monkeypatch, (X, GONE), (X, SHOWN), accepting)
+    assert ended[0] is None and late is not None and late[0] is None and not opened
 
 
 # what is no notice at all

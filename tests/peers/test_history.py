@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +11,10 @@ import pytest
 
 from mpcjax.fabric import Mark
 from mpcjax.peers.conduct import Conduct
+from mpcjax.peers.early import Early
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Lost, Stopped
-from mpcjax.peers.node import EARLY, Round, nothing_early
+from mpcjax.peers.node import Node, Round
 from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.wire import Wire
@@ -68,25 +68,11 @@ def test_a_round_number_is_used_once() -> None:
 def test_what_came_before_there_was_a_node_is_heard() -> None:
     """A peer that still compiles when all others are done has their outcome all the same."""
     net, late = Net(PEERS, patience=2.0), 0
-    unheard = nothing_early(PEERS)
+    early = Early(PEERS, 1, 1 << 20)
     nodes = consortium(net)
-    hears = net.ends[late].heard
-    net.ends[late].heard = lambda peer, notice: unheard[peer].append((time.monotonic(), notice))
+    net.ends[late].heard = early.keep
     done = play(nodes, 0, without=(late,))
-    net.ends[late].heard = hears
-    nodes[late].takes(unheard)
-    assert any(unheard.values()) and isinstance(done[1], Round)
+    nodes[late] = Node(net.ends[late], nodes[late].election, nodes[late].programs, corrupt=1, early=early)
+    assert early.about((0, 0)) and isinstance(done[1], Round)
     (found,) = [one for one in play(nodes, 0, without=tuple(range(1, PEERS))) if one is not None]
     assert isinstance(found, Round) and np.array_equal(found.outcome.value, done[1].outcome.value)
-
-
-def test_early_notices_are_kept_by_peer_and_in_order() -> None:
-    (node,) = consortium(Net(PEERS))[:1]
-    early, one = nothing_early(PEERS), np.zeros(1, np.uint8)
-    early[2].append((1.0, one))
-    for at in range(10 * EARLY):
-        early[1].append((float(at), one))
-    node._early[2].append((3.0, one))
-    node.takes(early)
-    assert [at for at, _ in node._early[2]] == [1.0, 3.0]
-    assert [at for at, _ in node._early[1]] == [float(at) for at in range(9 * EARLY, 10 * EARLY)]

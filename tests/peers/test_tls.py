@@ -84,7 +84,9 @@ def test_a_peer_that_is_gone_is_left_out_and_learns_later_what_it_missed(links: 
                 links[peer].heard = node._heard
         for number, of in ((0, everybody[0]), (1, rest[0])):
             found, running = back.missed(number)
-            assert found.outcome.packed().tobytes() == of.outcome.packed().tobytes() and not running
+            assert (
+                found is not None and found.outcome.packed().tobytes() == of.outcome.packed().tobytes() and not running
+            )
         assert back.conduct.away == {gone}
 
 
