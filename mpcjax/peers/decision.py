@@ -60,6 +60,7 @@ from mpcjax.peers.claims import (
     records,
     statement,
 )
+from mpcjax.peers.early import room
 from mpcjax.peers.links import Links, Lost
 
 DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
@@ -91,6 +92,7 @@ class Decision:
         self._touched: set[Claim] = set()  # of these, what has got a signature since it was looked at
         self._accepted: dict[Claim, None] = {}
         self._start: float | None = None
+        self._heard, self._room = Counter[int](), room(links.peers, len(members))  # bytes, by peer
         self._taken: Counter[tuple[int, bytes, int]] = Counter()
         self._forgers: set[int] = set()  # peers that passed on what nobody has signed, which no honest one does
         self._done: dict[int, Signed] = {}
@@ -142,6 +144,9 @@ class Decision:
             self._consider()
 
     def _hear(self, peer: int, notice: np.ndarray) -> None:
+        self._heard[peer] += len(notice)
+        if self._heard[peer] > self._room:
+            return  # it wants this peer's time: no honest one has so much to say
         for one, signature in records(notice, self.when):
             if peer not in self._forgers and one not in self._signatures and self._wanted(peer, *one):
                 self._take(peer, one, signature)

@@ -29,7 +29,8 @@ from mpcjax.rules import Public
 from mpcjax.seeds import Keys, keys_of
 
 LOG = logging.getLogger("mpcjax.peers")
-LONG = 20  # times the patience of a message go by until a member stops; twice that until it says that it has waited, thrice until it is lost
+LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
+# until it is lost
 GIVEN = "outcome"
 _WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
 _BACK = struct.Struct("<cI")

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim
+from mpcjax.net.flow import NOTICE_BYTES
+from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim, records
 from mpcjax.peers.decision import LATER
 from mpcjax.peers.links import Lost
 from tests.peers._clock import DELAY, NEVER, SLOT, WHEN, World, found, record
@@ -393,6 +394,39 @@ def test_a_flood_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     world.say(0.0, 1, X)
     world.say(0.0, 2, X)
     assert same(world.run(), ALL_BUT_0) == (X.subject, ())
+
+
+def test_of_many_signatures_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go in several notices, each of which a channel takes."""
+    members = tuple(range(700))
+    one = World(monkeypatch, (0,), peers=701, members=members, threshold=699).decisions[0]
+    sent: list[Any] = []
+    monkeypatch.setattr(one.links, "notify", lambda peer, x: sent.append(x) if peer == 1 else None)
+    one.hear(700, notice(*(record(GONE, member) for member in members)))
+    told = [signed for x in sent for signed, _ in records(x, WHEN)]
+    assert max(len(x) for x in sent) <= NOTICE_BYTES and set(told) >= {(GONE, member) for member in members}
+
+
+def test_each_signature_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, (3,))
+    one, checks = world.decisions[3], []
+    monkeypatch.setattr(one.links, "signed", lambda *args: checks.append(0) or type(one.links).signed(one.links, *args))
+    for peer in (0, 1, 2, 4) * 5:
+        one.hear(peer, notice(record(X, 0), record(GONE, 1)))
+    assert len(checks) == 2
+
+
+def test_of_a_peer_that_sends_without_end_nothing_is_read_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only of that one."""
+    one, read = World(monkeypatch, (3,)).decisions[3], []
+    monkeypatch.setattr(one, "_wanted", lambda *what: bool(read.append(0)))
+    many = notice(*(record(X, 0) for _ in range(600)))
+    for _ in range(100):
+        one.hear(0, many)
+    assert 0 < len(read) < 100 * 600 / 10
+    read.clear()
+    one.hear(1, many)
+    assert len(read) == 600
 
 
 def test_what_is_passed_on_does_not_grow_with_what_one_member_signs(monkeypatch: pytest.MonkeyPatch) -> None:
