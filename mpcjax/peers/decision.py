@@ -76,14 +76,9 @@ class Decision:
     """
 
     def __init__(
-        self,
-        links: Links,
-        members: tuple[int, ...],
-        threshold: int,
-        corrupt: int,
-        when: tuple[int, int],
+        self, links: Links, members: tuple[int, ...], threshold: int, corrupt: int, when: tuple[int, int],
         early: Iterable[tuple[float, int, np.ndarray]] = (),
-    ):
+    ):  # fmt: skip
         self.links, self.members, self.threshold, self.corrupt, self.when = links, members, threshold, corrupt, when
         self._changed = threading.Condition()
         self._signatures: dict[Signed, bytes] = {}
@@ -113,8 +108,7 @@ class Decision:
         with self._changed:
             self._sign([claim])
 
-    def signature(self, claim: Claim) -> bytes:
-        """This peer's, 64 bytes, told to nobody."""
+    def signature(self, claim: Claim) -> bytes:  # told to nobody
         return self.links.sign(statement(claim, self.when))
 
     def signed(self, records: dict[Signed, bytes]) -> bool:

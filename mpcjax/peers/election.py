@@ -42,19 +42,20 @@ class Election:
 def agree_on_seed(links: Links, own: bytes | None = None) -> bytes:
     """Needs all peers: raises `Lost` for one that does not come, `Abort` where somebody told different things."""
     own = os.urandom(32) if own is None else own
-    commitments = _from_all(links, "commitment", _commitment(own, links.me))
+    commitments = _from_all(links, "commitment", _commitment(own))
     _echo(links, "commitment", commitments)
     shown = _from_all(links, "opened", np.frombuffer(own, np.uint8))
     for peer, value in enumerate(shown):
-        right = np.array_equal(_commitment(value.tobytes(), peer), commitments[peer])
+        right = np.array_equal(_commitment(value.tobytes()), commitments[peer])
         if not verdict("commitment", right):
             raise Abort("commitment", phase="start", parties=[peer], remedy="leave this peer out of the consortium")
     _echo(links, "opened", shown)  # everybody has got all of them, or nobody goes on
     return hashlib.sha256(b"mpcjax seed" + shown.tobytes()).digest()
 
 
-def _commitment(value: bytes, peer: int) -> np.ndarray:
-    return np.frombuffer(hashlib.sha256(b"mpcjax commitment %d " % peer + value).digest(), np.uint8)
+def _commitment(value: bytes) -> np.ndarray:
+    """Who copies another's has chosen its value without knowing it, all the same: the seed is a hash of all, not their sum."""
+    return np.frombuffer(hashlib.sha256(b"mpcjax commitment " + value).digest(), np.uint8)
 
 
 def _echo(links: Links, label: str, received: np.ndarray) -> None:

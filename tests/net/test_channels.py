@@ -227,6 +227,16 @@ def test_queues_for_those_away_forget_old_rounds(consortium):
     a.receive("b", **due(round=48))
 
 
+def test_what_was_signed_in_one_run_does_not_count_in_another(consortium):
+    a, b = consortium.channels(0), consortium.channels(1)
+    config = consortium.config(2, run=dict(rule="rsa"))
+    other = Channels(config, config.identity())
+    signature = a.sign("notice", b"statement")
+    assert b.signed(0, "notice", b"statement", signature) and not other.signed(0, "notice", b"statement", signature)
+    assert not b.signed(2, "notice", b"statement", other.sign("notice", b"statement"))
+    assert other.signed(2, "notice", b"statement", other.sign("notice", b"statement"))
+
+
 def test_notices_go_before_what_waits(consortium):
     """And once each, across a connection that breaks."""
     heard = []

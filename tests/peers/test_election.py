@@ -37,7 +37,7 @@ def start(net: Net, own: dict[int, bytes] | None = None, cheat: Any = None) -> l
 
 
 def _another_value(links: Links) -> None:
-    commitment = election._commitment(b"a" * 32, links.me)
+    commitment = election._commitment(b"a" * 32)
     election._echo(links, "commitment", election._from_all(links, "commitment", commitment))
     shown = election._from_all(links, "opened", np.frombuffer(b"b" * 32, np.uint8))
     election._echo(links, "opened", shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,13 @@ import pytest
 
 from mpcjax.errors import Abort
 from mpcjax.peers import node as nodes_of
-from mpcjax.peers.claims import ABORT, Claim, notices
+from mpcjax.peers.claims import ABORT, Claim, notices, statement
 from mpcjax.peers.early import KEPT_BYTES, Early
 from mpcjax.peers.election import Election
 from mpcjax.peers.links import Lost
 from mpcjax.peers.node import Node, Round
 from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play
-from tests.peers._memory import Net
+from tests.peers._memory import Net, _signature
 
 LATE = 0
 OTHERS = tuple(range(1, PEERS))
@@ -91,11 +92,42 @@ def test_a_node_of_other_programs_goes_on_answering_for_the_one_before() -> None
     assert not running and found is not None and np.array_equal(found.outcome.value, done.outcome.value)
 
 
+def test_what_comes_while_an_attempt_begins_is_heard() -> None:
+    """After what came long ago, from whose time the count goes."""
+    node = consortium(Net(PEERS, slot=60.0))[LATE]
+    begun, threads = node._early.about, []
+
+    def meanwhile(when: tuple[int, int]) -> Any:
+        found = begun(when)
+        threads.append(threading.Thread(target=node._heard, args=(1, about((0, 0), 1))))
+        threads[0].start()
+        threads[0].join(0.2)
+        return found
+
+    node._early.about = meanwhile  # type: ignore[method-assign]
+    node._heard(2, about((0, 0), 2))
+    decision = node._decide((0, 0), (1, 2, 3))
+    threads[0].join()
+    assert list(decision._done) == [2, 1]
+
+
+def test_an_outcome_is_asked_of_all_members_before_any_is_waited_for() -> None:
+    net = Net(PEERS, patience=0.3, slot=0.2)
+    node, happened = consortium(net)[LATE], list[Any]()
+    end, receive = net.ends[LATE], net.ends[LATE].receive
+    end.notify = lambda peer, notice: happened.append(peer)  # type: ignore[method-assign]
+    end.receive = lambda *args: happened.append("wait") or receive(*args)  # type: ignore[method-assign]
+    with pytest.raises(Lost, match="nobody who has it gave"):
+        node._fetched((0, 0), (1, 2, 3), b"")
+    assert set(happened[: happened.index("wait")]) == {2, 3} and happened[happened.index("wait") :].count("wait") >= 3
+
+
 # notices kept for later
 
 
 def about(when: tuple[int, int], peer: int) -> np.ndarray:
-    return notices(when, [((Claim(ABORT), peer), bytes(64))])[0]
+    claim = Claim(ABORT)
+    return notices(when, [((claim, peer), _signature(peer, statement(claim, when)))])[0]
 
 
 SIZE = about((0, 0), 0).nbytes + KEPT_BYTES

@@ -96,6 +96,7 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
     def body(peer: int) -> None:
         with mpcjax.connect(paths[peer], seconds=30) as me:
             result = me.aggregate({"w": updates()[peer]}, "mean", round=0)
+            assert me.links.session == me.seed  # or what was signed in one session would count in another
             found[peer] = (me.seed, np.asarray(result.value["w"]), result.report)
 
     threads = [threading.Thread(target=body, args=(peer,)) for peer in range(PEERS)]
