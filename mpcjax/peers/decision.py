@@ -14,19 +14,17 @@ the notices had come: it is too late for signatures that were held back for it a
 Where more than t members have died, nobody ever knows that. Not having heard is no knowledge either: a peer may have been
 away, or a signature is held back and comes a moment after it gave up. So whoever has waited its whole time signs that for it
 the attempt *expired*, and q such signatures, q the larger of n - f and f + 1, start the count as well and are told to
-everybody: again all honest peers start within the time of a message, and what is accepted after that is accepted by all. A
-peer that all others are ahead of cannot start it with the corrupt ones, as f + 1 honest ones have not signed. Who gets no
-start at all is `Lost`: it asks the others for what they have, or stops, and says nothing of the attempt.
+everybody: again all honest peers start within the time of a message. Peers that f + 1 honest ones are ahead of cannot start it
+with the corrupt ones. Who gets no start at all is `Lost`: it asks the others for what they have, or stops.
 
-For outcomes slot 0 lasts one slot
-longer, in which the slower members finish; for silence, so long that all are heard. An outcome is accepted at once: in a
-round that nobody disturbs nothing is waited for.
+For outcomes slot 0 lasts one slot longer, in which the slower members finish; for silence, so long that all are heard. An
+outcome is accepted at once: in a round that nobody disturbs nothing is waited for.
 
 Members sign what they broadcast, by the number of the broadcast. Who gets two signatures of one member for one broadcast
 shows them to everybody, and the members sign that it is *caught*: t + 1 of them, one of them honest, have seen the proof.
 
-A member says that it has *opened* before it sends its share of the output; of one member that is believed. So all agree, too,
-on whether anybody may have seen an output of an attempt that failed.
+A member says that it has *opened* before it sends its share of the output, and sends it when it has accepted that t + 1 say so.
+So all agree, too, on whether anybody may have seen an output of an attempt that failed; corrupt members cannot claim it alone.
 
 Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was silent
 and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than half a slot
@@ -101,14 +99,12 @@ class Decision:
                 self._count(at)
             self._consider()
 
-    # what this peer says
-
     def say(self, claim: Claim) -> None:
         """Signs and tells everybody. Of a member only: others have nothing to say."""
         with self._changed:
             self._sign([claim])
 
-    def signature(self, claim: Claim) -> bytes:  # told to nobody
+    def signature(self, claim: Claim) -> bytes:
         return self.links.sign(statement(claim, self.when))
 
     def signed(self, records: dict[Signed, bytes]) -> bool:
@@ -140,7 +136,7 @@ class Decision:
     def _hear(self, peer: int, notice: np.ndarray) -> None:
         self._heard[peer] += len(notice)
         if self._heard[peer] > self._room:
-            return  # it wants this peer's time: no honest one has so much to say
+            return  # no honest peer has so much to say
         for one, signature in records(notice, self.when):
             if peer not in self._forgers and one not in self._signatures and self._wanted(peer, *one):
                 self._take(peer, one, signature)
@@ -181,15 +177,13 @@ class Decision:
             if first != claim:
                 self._proven.setdefault(signer, (first, claim))
 
-    # what follows
-
     def result(
         self, until: float, last: float, behind: Callable[[], bool] = lambda: False
     ) -> tuple[bytes | None, tuple[int, ...]]:
         """Waits. The digest of the outcome that all accept; or None, all agree that there is none, and who was silent.
 
-        Where nothing starts the count until the time `until`, this peer says that it has waited. Raises `Lost` where
-        nothing does until the time `last` either, or where this peer is `behind()` the others.
+        Where nothing starts the count until `until`, this peer says so. Raises `Lost` where nothing does until `last`, or
+        where this peer is `behind()` the others.
         """
         with self._changed:
             while (found := self._found(until)) is None:
@@ -216,6 +210,13 @@ class Decision:
         if self._start is None and time.monotonic() >= until and not waited:
             self._sign([Claim(EXPIRED)])
         return None
+
+    def may_open(self, until: float) -> bool:
+        """Waits until that time. Whether this peer has accepted that members open, which all honest ones then do."""
+        with self._changed:
+            while not self.opened() and not self.over() and time.monotonic() < until:
+                self._changed.wait(self.links.slot / 8)
+            return self.opened()
 
     def opened(self) -> bool:
         """Whether all agree, once there is a result, that a member may have shown its share of the output."""
@@ -281,8 +282,7 @@ class Decision:
         members = len(self._signers[claim])  # `_wanted` takes a claim from members alone
         others = len(self._signers.get(claim.accepted, ()))
         slot = max(self._slot() - LATER[claim.kind], 0)
-        needed = 0 if claim.kind == OPENED else self.threshold  # one honest share may complete what t corrupt ones have
-        return members > needed and others >= min(slot, self.corrupt + 1)
+        return members > self.threshold and others >= min(slot, self.corrupt + 1)
 
     def _accept(self, claim: Claim) -> None:
         """And tells everybody, with no more signatures than anybody needs to accept it too."""

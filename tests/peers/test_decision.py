@@ -177,14 +177,15 @@ def all_know(world: World, peers: tuple[int, ...]) -> bool:
     return have.pop()
 
 
-def test_of_one_member_it_is_believed_that_it_showed_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    for saying in ((), (1,), (1, 2)):
+def test_that_members_opened_is_believed_of_t_plus_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corrupt one alone cannot end a round that another committee would finish."""
+    for saying in ((), (0,), (1,), (0, 1), (1, 2)):
         world = World(monkeypatch, ALL_BUT_0)
         for member in saying:
-            world.say(0.0, member, SHOWN)
+            world.say(0.0, member, SHOWN) if member else world.inject(0.0, 3, (SHOWN, 0), (SHOWN.accepted, 0))
         for member in (1, 2):
             world.say(0.1, member, GONE)
-        assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == bool(saying)
+        assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == (len(saying) == 2)
 
 
 def test_who_has_no_seat_cannot_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,6 +205,7 @@ def test_a_corrupt_member_that_says_it_late_to_one(
 ) -> None:
     """Else some would repeat the round and others not."""
     world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, SHOWN)
     world.say(0.0, 1, GONE)
     world.say(0.1, 2, GONE)
     late = [(SHOWN, 0), *([(SHOWN.accepted, 0)] if accepting else [])]

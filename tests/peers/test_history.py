@@ -58,6 +58,15 @@ def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
     assert not said and not wire._opened
 
 
+def test_a_member_whose_claim_to_open_is_not_accepted_shows_nothing() -> None:
+    wire = object.__new__(Wire)
+    wire.seat, wire._opened, wire.long, wire._since, wire._meetings = 0, False, float("inf"), 0.0, 0
+    wire.links = Net(PEERS).ends[0]
+    wire.decision = SimpleNamespace(over=lambda: False, say=lambda claim: None, may_open=lambda until: False)  # type: ignore[assignment]
+    with pytest.raises(Stopped):
+        wire.meet(Mark("broadcast", "open", "output#1"), "", None, np.zeros((1, 3), np.uint64))
+
+
 def test_a_round_number_is_used_once() -> None:
     nodes = consortium(Net(PEERS))
     assert all(isinstance(one, Round) for one in play(nodes, 3))
