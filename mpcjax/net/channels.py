@@ -100,16 +100,19 @@ class Channels(Roster):
         if frame.kind is Kind.SIGNED and not frame.signature:
             signature = self._identity.sign(CONTEXT, statement(self._agreement, index, frame))
             frame = dataclasses.replace(frame, signature=signature)
-        if link.outbox.add(frame):
+        if link.outbox.add(frame, urgent=frame.label == NOTICE):
             link.wake()
         else:
             link.faults.add("overflow", round=frame.round, attempt=frame.attempt, label=frame.label)
             link.drop()
 
     def notify(self, peer: Who, notice: np.ndarray) -> None:
-        """Queues up to `NOTICE_BYTES` of uint8 for what the peer's `on_notice` gets, whatever it waits for."""
+        """Queues up to `NOTICE_BYTES` of uint8 for what the peer's `on_notice` gets, before all arrays that wait to be sent.
+
+        Raises `FrameError` for more.
+        """
         if notice.nbytes > NOTICE_BYTES:
-            raise FrameError(f"bytes of a notice is {notice.nbytes}, legal: 0..{NOTICE_BYTES}")
+            raise FrameError(f"bytes of a notice is {notice.nbytes}, legal: 0..{NOTICE_BYTES}; send several")
         self.send(peer, Frame(Kind.DATA, notice, round=LAST, label=NOTICE))
 
     def on_notice(self, heard: Callable[[int, np.ndarray], None]) -> None:

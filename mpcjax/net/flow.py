@@ -24,7 +24,9 @@ from mpcjax.net.wire import Traffic, Wire
 Call = Callable[[Callable[[], Any]], None]
 
 
-NOTICE = "!"  # the label of what is handed over when it arrives, not when it is asked for
+NOTICE = (
+    "!"  # the label of what goes before all that waits, and is handed over when it arrives, not when it is asked for
+)
 NOTICE_BYTES = 1 << 16
 
 
@@ -85,7 +87,9 @@ class Flow:
                 self._work.set()
 
     async def _data(self, wire: Wire, head: Head) -> None:
-        if head.label == NOTICE and head.sequence > self._received and head.body <= NOTICE_BYTES:
+        if head.label == NOTICE and head.sequence > self._received:
+            if head.body > NOTICE_BYTES:
+                raise FrameError(f"bytes of a notice is {head.body}, legal: 0..{NOTICE_BYTES}")
             self.notice((await wire.body(head)).array)
             self._received = head.sequence
             self._work.set()
@@ -109,9 +113,9 @@ class Flow:
     async def _write(self, wire: Wire) -> None:
         while True:
             self._work.clear()
-            while (item := self.outbox.next()) is not None:
+            while (buffers := self.outbox.next()) is not None:
                 await self._acknowledge(wire)
-                await wire.write(item.buffers)
+                await wire.write(buffers)
             await self._acknowledge(wire)
             if self._leaving and self.outbox.empty:
                 await wire.say(Kind.BYE)

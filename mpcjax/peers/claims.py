@@ -1,19 +1,19 @@
-"""What members and peers sign about an attempt, and the notices that signatures travel in."""
+"""What peers sign about an attempt, and how signatures travel."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-VOUCH, ABORT, SILENT, OPENED, TOLD, CAUGHT, ACCEPT = b"V", b"A", b"S", b"O", b"T", b"C", b"+"
-DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
+VOUCH, ABORT, SILENT, OPENED, TOLD, CAUGHT, EXPIRED, ACCEPT = b"V", b"A", b"S", b"O", b"T", b"C", b"E", b"+"
 NUMBER = 4  # bytes of the number of a broadcast
-RECORD = struct.Struct("<cIHH32s64s")  # kind, round, attempt, signer, subject, signature
+TOGETHER = 512  # signatures in one notice, which a channel takes; more are sent in several
+_RECORD = struct.Struct("<cIHH32s64s")  # kind, round, attempt, signer, subject, signature
+RECORD_BYTES = _RECORD.size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Claim:
         """What its signer said in the broadcast of this `number`, in this attempt."""
         return Claim(TOLD, number.to_bytes(NUMBER, "big") + hashlib.sha256(what).digest()[: 32 - NUMBER])
 
-    @functools.cached_property
+    @property
     def accepted(self) -> Claim:
         return Claim(ACCEPT, hashlib.sha256(self.kind + self.subject).digest())
 
@@ -44,16 +44,29 @@ class Claim:
 Signed = tuple[Claim, int]  # and who signed it
 
 
-def latest(notice: np.ndarray) -> tuple[int, int]:
-    """The latest attempt that the signatures in a notice are about, by what it says; (0, 0) where it has none."""
-    data = notice.tobytes()
-    records = RECORD.iter_unpack(data[: len(data) - len(data) % RECORD.size])
-    return max(((round, attempt) for _, round, attempt, *_ in records), default=(0, 0))
+def statement(claim: Claim, when: tuple[int, int]) -> bytes:
+    """The bytes that are signed, for the attempt `when`."""
+    return b"mpcjax decision" + struct.pack("<cIH", claim.kind, *when) + claim.subject
 
 
-def records(data: bytes, when: tuple[int, int]) -> Iterator[tuple[Signed, bytes]]:
+def notices(when: tuple[int, int], signatures: Iterable[tuple[Signed, bytes]]) -> list[np.ndarray]:
+    """Notices, uint8, each of at most `TOGETHER` signatures about the attempt `when`."""
+    records = [_RECORD.pack(c.kind, *when, who, c.subject, signature) for (c, who), signature in signatures]
+    return [np.frombuffer(b"".join(records[k : k + TOGETHER]), np.uint8) for k in range(0, len(records), TOGETHER)]
+
+
+def about(notice: np.ndarray) -> tuple[int, int] | None:
+    """The attempt that a notice is about, by its first signature: an honest peer's is about one. None if it has none."""
+    if len(notice) < RECORD_BYTES:
+        return None
+    _, round, attempt, *_ = _RECORD.unpack(notice[:RECORD_BYTES].tobytes())
+    return round, attempt
+
+
+def records(notice: np.ndarray, when: tuple[int, int]) -> Iterator[tuple[Signed, bytes]]:
     """The signatures in a notice that are about the attempt `when`; a torn one ends it."""
-    whole = len(data) - len(data) % RECORD.size
-    for kind, round, attempt, signer, subject, signature in RECORD.iter_unpack(data[:whole]):
+    data = notice.tobytes()
+    whole = len(data) - len(data) % RECORD_BYTES
+    for kind, round, attempt, signer, subject, signature in _RECORD.iter_unpack(data[:whole]):
         if (round, attempt) == when:
             yield (Claim(kind, subject), signer), signature

@@ -8,7 +8,6 @@ import os
 import struct
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +15,10 @@ import numpy as np
 
 from mpcjax.errors import Abort
 from mpcjax.peers.attempt import Task, attempt
-from mpcjax.peers.claims import ABORT, VOUCH, Claim, latest
+from mpcjax.peers.claims import ABORT, VOUCH, Claim, about
 from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.decision import Decision
+from mpcjax.peers.early import Early, room
 from mpcjax.peers.election import Election
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Links, Lost, Stopped
@@ -29,18 +29,12 @@ from mpcjax.rules import Public
 from mpcjax.seeds import Keys, keys_of
 
 LOG = logging.getLogger("mpcjax.peers")
-EARLY = 32  # notices kept of each peer
-LONG = 20  # times the patience of a message go by until a member stops; twice that until nobody waits for it
+LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
+# until it is lost
 GIVEN = "outcome"
 _WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
 _BACK = struct.Struct("<cI")
-Early = dict[int, deque[tuple[float, np.ndarray]]]  # by peer, when a notice came and what it is; the oldest first
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
-
-
-def nothing_early(peers: int) -> Early:
-    """Room for the last notices of every peer: whoever sends many pushes out only its own."""
-    return {peer: deque(maxlen=EARLY) for peer in range(peers)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,49 +58,44 @@ class Round:
 class Node:
     """One peer. `corrupt`: the most peers that may be, those that are not there included.
 
-    `keys_for(when, seat, peer)`: the randomness of an attempt, fresh by default.
+    `keys_for(when, seat, peer)`: the randomness of an attempt, fresh by default. `early`: what was heard before. `before`:
+    the node of other programs that this one takes over from: it goes on answering for what was done there.
     """
 
     def __init__(
         self, links: Links, election: Election, programs: Programs, *, corrupt: int, attempts: int = 5,
-        keys_for: KeysFor | None = None,
+        keys_for: KeysFor | None = None, early: Early | None = None, before: Node | None = None,
     ):  # fmt: skip
         self.links, self.election, self.programs = links, election, programs
         self.corrupt, self.attempts = corrupt, attempts
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
         self.conduct, self.last, self._was_away = Conduct(), -1, False
         self._decisions: dict[tuple[int, int], Decision] = {}
-        self._early = nothing_early(links.peers)
+        self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
         self._packed: dict[tuple[int, int], np.ndarray] = {}
-        self._spoken = dict.fromkeys(range(links.peers), 0)  # the latest round of which a peer has said something
         self._back: dict[int, int] = {}  # peers that were away, and the round from which on they are there
         self._given: set[tuple[int, tuple[int, int]]] = set()
         self._lock = threading.Lock()
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
+        if before is not None:
+            self._takes_over(before)
         links.heard = self._heard
+        for peer, data in self._early.others():
+            self._serves(peer, data)
 
-    def takes_over(self, before: Node) -> None:
-        """What the node of other programs knows of the peers: conduct, who is back, notices that came early."""
+    def _takes_over(self, before: Node) -> None:
+        """All but the programs and the shape of an outcome: the very tables, which the network's thread may be reading."""
         self.conduct, self.last, self._was_away = before.conduct, before.last, before._was_away
-        self._back = before._back | self._back  # of this node: what came since it is there
-        self._spoken = {peer: max(said, self._spoken[peer]) for peer, said in before._spoken.items()}
+        self._back, self._early = before._back, before._early
+        self._decisions, self._packed, self._given = before._decisions, before._packed, before._given
+        self._lock = before._lock
         self.history.takes_over(before.history)
-        self.takes(before._early)
-
-    def takes(self, early: Early) -> None:
-        """Notices that came before this node was there: those that are about no attempt are answered now."""
-        for peer, notices in early.items():
-            kept = [one for one in notices.copy() if not self._serves(peer, one[1].tobytes())]
-            with self._lock:
-                both = sorted([*kept, *self._early[peer]], key=lambda one: one[0])
-                self._early[peer] = deque(both, maxlen=EARLY)
-                self._spoken[peer] = max(self._spoken[peer], *(latest(notice)[0] for _, notice in both), 0)
 
     def round(self, number: int, update: np.ndarray, public: Public) -> Round:
         """The outcome of round `number`, with this peer's `update [d]` float32.
 
         Raises `ValueError` for a number that was used; `Abort` after all attempts, or after one whose output a corrupt member
-        may have seen: all honest peers do. `Lost` where this peer cannot know how the round has ended: then ask (`missed`).
+        may have seen: all honest peers do. `Lost` where this peer cannot know what became of it: it must ask (`missed`).
         """
         if number <= self.last:
             raise ValueError(
@@ -118,6 +107,8 @@ class Node:
             self._was_away = False
             self._say_to_all(_BACK.pack(b"R", number))
         for k in range(self.attempts):
+            if self._is_behind(number, k):
+                raise Lost(self.links.me, f"round {number}", "the others are ahead: ask them what became of it")
             found = self._attempt((number, k), update, public, failed)
             if isinstance(found, Round):
                 found = dataclasses.replace(found, seconds=time.monotonic() - start)
@@ -126,8 +117,6 @@ class Node:
             failed.append(found)
             if self._decisions[number, k].opened():
                 break
-        if any(self._decisions[number, k].blind() for k in range(len(failed))):
-            raise Lost(self.links.me, f"round {number}", "too little was heard of its attempts to say that all failed")
         self.history.add(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         committees = [list(members) for members, _ in failed]
         raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
@@ -139,6 +128,7 @@ class Node:
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
         self.history.add(number, found)
+        self._early.forget(number)
         self.links.advance((number, found.attempt))
         done = Round(found.outcome, number, found.attempt, found.members, (), 0.0, {})
         return (done if found.stands else None), running
@@ -155,10 +145,9 @@ class Node:
         wire = Wire(self.links, decision, self.programs.told, long, least, self._absent(when[0]))
         keys = self.keys_for(when, wire.seat or 0, self.links.me)
         packed = self._run(wire, Task(update, public, keys), decision)
-        found, silent = decision.result(max(2 * long - begun, self.links.due()))
+        until, more = max(2 * long - begun, self.links.due()), long - begun
+        found, silent = decision.result(until, until + more, lambda: self._early.begun() > when[0])
         if found is None:
-            if decision.blind() and self.history.finished(when[0], time.monotonic() + LONG * self.links.patience):
-                raise Lost(self.links.me, f"round {when[0]}", "the others have ended it")
             caught = decision.caught()
             LOG.warning("failed round=%d attempt=%d silent=%s caught=%s", *when, list(silent), list(caught))
             self.conduct = self.conduct.failed(silent, caught)
@@ -209,30 +198,32 @@ class Node:
             for table in (self._decisions, self._packed):
                 for when in [when for when in table if when[0] < done.number]:
                     del table[when]
-            self._given = {(peer, when) for peer, when in self._given if when[0] >= done.number}
+            for one in [one for one in self._given if one[1][0] < done.number]:
+                self._given.remove(one)
+        self._early.forget(done.number)
+
+    def _is_behind(self, number: int, k: int) -> bool:
+        """Whether the round is over for an honest peer, or something of one about this attempt was not kept."""
+        return self._early.begun() > number or not self._early.whole((number, k))
 
     def _decide(self, when: tuple[int, int], members: tuple[int, ...]) -> Decision:
-        threshold = self.programs.setup.scheme.threshold
-        decision = Decision(self.links, members, threshold, self.corrupt, when, lambda: self._is_behind(when[0]))
-        with (
-            decision.quiet()
-        ):  # or what comes now would be heard before what came long ago, and its time counted from now
-            with self._lock:
-                self._decisions[when] = decision
-                early = [(at, peer, notice) for peer, notices in self._early.items() for at, notice in notices]
-            for at, peer, notice in sorted(early, key=lambda one: one[0]):
-                decision.hear(peer, notice, at)
+        with self._lock:  # what comes meanwhile waits, and is heard after what came long ago
+            decision = Decision(
+                self.links, members, self.programs.setup.scheme.threshold, self.corrupt, when, self._early.about(when)
+            )
+            self._decisions[when] = decision
         return decision
 
     def _heard(self, peer: int, notice: np.ndarray) -> None:
-        """Called from the network's thread. The last notices of every peer are kept, for attempts that did not begin here."""
-        if self._serves(peer, notice.tobytes()):
+        """Called from the network's thread. What is about an attempt that did not begin here is kept for it."""
+        if self._serves(peer, notice.tobytes()) or (when := about(notice)) is None:
             return
+        self._early.reached(peer, when[0])
         with self._lock:
-            self._early[peer].append((time.monotonic(), notice))
-            self._spoken[peer] = max(self._spoken[peer], latest(notice)[0])
-            decisions = list(self._decisions.values())
-        for decision in decisions:
+            decision = self._decisions.get(when)
+            if decision is None:
+                self._early.keep(peer, notice)
+        if decision is not None:
             decision.hear(peer, notice)
 
     def _serves(self, peer: int, data: bytes) -> bool:
@@ -245,10 +236,6 @@ class Node:
         else:
             return self.history.answer(peer, data)
         return True
-
-    def _is_behind(self, number: int) -> bool:
-        """Whether f + 1 peers, one of them honest, have spoken of a later round."""
-        return sum(round > number for round in self._spoken.values()) > self.corrupt
 
     def _absent(self, number: int) -> Callable[[int], bool]:
         return lambda peer: peer in self.conduct.away and self._back.get(peer, -1) < number

@@ -21,9 +21,10 @@ from mpcjax.net import Channels, Config
 from mpcjax.net import config as configs
 from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
+from mpcjax.peers.early import Early, room
 from mpcjax.peers.election import Election, agree_on_seed
 from mpcjax.peers.links import Lost
-from mpcjax.peers.node import LONG, Node, Round, nothing_early
+from mpcjax.peers.node import LONG, Node, Round
 from mpcjax.peers.programs import programs
 from mpcjax.peers.tls import Tls
 from mpcjax.report import Happened, Report
@@ -97,8 +98,8 @@ class Peer:
         self._behind, self._late, self._asked = seed is not None, False, False
         self.links = Tls(channels, terms.slot_seconds, terms.grace_seconds)
         # others may have begun, or be done, while this peer still compiles its programs
-        self._unheard = nothing_early(self.links.peers)
-        self.links.heard = lambda peer, notice: self._unheard[peer].append((time.monotonic(), notice))
+        self._early = Early(self.links.peers, terms.corrupt, room(self.links.peers, terms.committee))
+        self.links.heard = self._early.keep
         self.seed = agree_on_seed(self.links) if seed is None else seed
         self.links.session = self.seed
         self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
@@ -132,7 +133,9 @@ class Peer:
 
         Guarantee: of the corrupt members of a committee and the corrupt peers no more than `Terms` say, sending anything at
         any time: privacy of honest updates; an honest peer ends with the result of all accepted updates, the same as every
-        other honest peer, or with none. Assumes that messages between honest peers arrive within the deadlines.
+        other honest peer, or with none. A peer that cannot know what became of a round asks the others for it, and raises
+        `Lost` where too few answer: then it has no model that others have, and must not go on alone.
+        Assumes that messages between honest peers arrive within the deadlines.
         Until dealings are signed, a corrupt member can have an honest peer left out of a round.
         """
         rule, node = resolve(rule), self._node
@@ -182,12 +185,11 @@ class Peer:
         made = programs(setup)
         member, dealer = made.compile(member=True), made.compile(member=False)
         LOG.info("compiled member_seconds=%.1f dealer_seconds=%.1f", member, dealer)
-        before, election = self._node, Election(self.seed, self.peers, self.terms.committee)
-        self._node = Node(self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts)
-        if before is None:
-            self._node.takes(self._unheard)
-        else:
-            self._node.takes_over(before)
+        election = Election(self.seed, self.peers, self.terms.committee)
+        self._node = Node(
+            self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts,
+            early=self._early, before=self._node,
+        )  # fmt: skip
         return self._node
 
     def _report(self, setup: Any, done: Round) -> Report:

@@ -69,6 +69,8 @@ class Wire(Outside):
                 raise Stopped(label)
             self._opened = True
             self.decision.say(Claim(OPENED))
+            if not self.decision.may_open(self._due()):
+                raise Stopped(label)
         if mark.kind == "told" and self.seat is None:
             return self._hear(label, due)
         return getattr(self, "_" + mark.kind)(mark, label, *(np.asarray(part) for part in x))

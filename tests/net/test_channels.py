@@ -11,6 +11,7 @@ import pytest
 
 from mpcjax.net import Channels, Frame, FrameError, Gone, Kind, Malformed, Silent
 from mpcjax.net.arrays import DTYPES
+from mpcjax.net.flow import NOTICE_BYTES
 from mpcjax.net.frame import control
 from tests.net._consortium import LIMITS, SOON, Consortium, data, due, until
 
@@ -237,6 +238,46 @@ def test_queues_for_those_away_forget_old_rounds(consortium):
     a = consortium.channels(0)
     a.receive("b", **due(round=49))
     a.receive("b", **due(round=48))
+
+
+def test_what_was_signed_in_one_run_does_not_count_in_another(consortium):
+    a, b = consortium.channels(0), consortium.channels(1)
+    config = consortium.config(2, run=dict(rule="rsa"))
+    other = Channels(config, config.identity())
+    signature = a.sign("notice", b"statement")
+    assert b.signed(0, "notice", b"statement", signature) and not other.signed(0, "notice", b"statement", signature)
+    assert not b.signed(2, "notice", b"statement", other.sign("notice", b"statement"))
+    assert other.signed(2, "notice", b"statement", other.sign("notice", b"statement"))
+
+
+def test_notices_go_before_what_waits(consortium):
+    """And once each, across a connection that breaks."""
+    heard = []
+    b = consortium.channels(1)
+    for k in range(3):
+        b.send("a", data(f"bulk {k}", array=np.zeros(1 << 19, np.uint8)))
+    for k in range(3):
+        b.notify("a", np.full(4, k, np.uint8))
+    a = consortium.channels(0)
+    a.on_notice(lambda peer, notice: heard.append((peer, int(notice[0]), a._link("b")[1].inbox.used)))
+    until(lambda: len(heard) == 3)
+    assert heard == [(1, 0, 0), (1, 1, 0), (1, 2, 0)]
+    for k in range(3):
+        a.receive("b", **due(f"bulk {k}", dtype=np.uint8, shape=(1 << 19,)))
+    a._link("b")[1].drop()
+    b.notify("a", np.full(4, 3, np.uint8))
+    until(lambda: len(heard) == 4)
+    assert heard[3][1] == 3
+
+
+def test_a_notice_of_any_legal_length_and_none_longer(consortium):
+    a, b, _ = consortium.all()
+    heard = []
+    a.on_notice(lambda peer, notice: heard.append(len(notice)))
+    b.notify("a", np.zeros(NOTICE_BYTES, np.uint8))
+    with pytest.raises(FrameError, match=f"bytes of a notice is {NOTICE_BYTES + 1}, legal: 0..{NOTICE_BYTES}"):
+        b.notify("a", np.zeros(NOTICE_BYTES + 1, np.uint8))
+    until(lambda: heard == [NOTICE_BYTES])
 
 
 def test_traffic_is_the_same_on_both_sides(consortium):

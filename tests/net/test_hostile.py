@@ -15,7 +15,9 @@ import pytest
 
 from mpcjax.net import Gone, Kind, Malformed, Silent
 from mpcjax.net import config as configs
+from mpcjax.net.channels import LAST
 from mpcjax.net.faults import note
+from mpcjax.net.flow import NOTICE, NOTICE_BYTES
 from mpcjax.net.frame import Frame, control, encode
 from mpcjax.net.greeting import Greeting
 from mpcjax.net.identity import create
@@ -246,6 +248,16 @@ def test_reordered_frames_are_found_by_their_label(consortium):
     rogue.send(*numbered(data("x", round=9), data("x", round=2), data("x", round=1)))
     for round in (1, 2, 9):
         b.receive("a", **due("x", round=round))
+
+
+def test_a_notice_that_is_too_long_ends_that_channel_only(consortium):
+    """And is not kept."""
+    b, c = consortium.channels(1), consortium.channels(2)
+    rogue = consortium.rogue(consortium.config(0), 1)
+    with contextlib.suppress(OSError):  # it hangs up while this is being sent
+        rogue.send(*numbered(Frame(Kind.DATA, np.zeros(NOTICE_BYTES + 1, np.uint8), round=LAST, label=NOTICE)))
+    assert rogue.hung_up() and b._link("a")[1].inbox.used == 0
+    others_go_on(b, c)
 
 
 def test_a_slow_sender_is_named_and_may_finish(consortium):

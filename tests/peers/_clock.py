@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mpcjax.peers import claims, decision
-from mpcjax.peers.claims import RECORD, Claim
+from mpcjax.peers import decision
+from mpcjax.peers.claims import _RECORD, Claim, records, statement
 from mpcjax.peers.decision import Decision
 from mpcjax.peers.links import Links
 from tests.peers._memory import _signature
@@ -52,13 +51,16 @@ class World:
         threshold: int = 1,
         corrupt: int = 1,
         delay: float = DELAY,
+        now: float = 0.0,
+        early: Any = (),
     ):
-        self.now, self.peers, self.delay, self.notices = 0.0, peers, delay, 0  # `notices`: how many there were
+        self.now, self.peers, self.delay, self.notices = now, peers, delay, 0  # `notices`: how many there were
         monkeypatch.setattr(decision, "time", self)
-        self.decisions = {p: Decision(End(self, p), members, threshold, corrupt, WHEN) for p in honest}
+        self._queue: list[Any] = []
+        self.decisions = {p: Decision(End(self, p), members, threshold, corrupt, WHEN, early) for p in honest}
         self.found: dict[int, Any] = {}
         self.heard: dict[tuple[Claim, int], bytes] = {}  # what corrupt peers have been told
-        self._queue: list[Any] = []
+        self.patience: dict[int, float] = {}  # until when each waits for the count to start; without end by default
 
     def monotonic(self) -> float:
         return self.now
@@ -84,7 +86,7 @@ class World:
                 _, _, sender, receiver, what = heapq.heappop(self._queue)
                 self._happens(sender, receiver, what)
             for peer, one in self.decisions.items():
-                if peer not in self.found and (known := found(one, NEVER)) is not None:
+                if peer not in self.found and (known := found(one, self.patience.get(peer, NEVER))) is not None:
                     self.found[peer] = known
             self.now = round(min([self.now + SLOT / 8, *(e[0] for e in self._queue[:1] if e[0] > self.now)]), 9)
         return self.found
@@ -95,13 +97,13 @@ class World:
             return
         if sender == -1:
             signed, knowing = what
-            records = [record(claim, who) for claim, who in signed]
+            said = [record(claim, who) for claim, who in signed]
             known = [record(*one) for one in self.heard] if knowing else []
-            sender, what = self._some_corrupt(), np.frombuffer(b"".join(known + records), np.uint8)
+            sender, what = self._some_corrupt(), np.frombuffer(b"".join(known + said), np.uint8)
         if receiver in self.decisions:
             self.decisions[receiver].hear(sender, what)
         else:
-            self.heard.update(claims.records(what.tobytes(), WHEN))
+            self.heard.update(records(what, WHEN))
 
     def _some_corrupt(self) -> int:
         return next(p for p in range(self.peers) if p not in self.decisions)
@@ -109,8 +111,7 @@ class World:
 
 def record(claim: Claim, signer: int, when: tuple[int, int] = WHEN, about: tuple[int, int] | None = None) -> bytes:
     """A signature in a notice about the attempt `when`; the signer has signed it about the attempt `about`."""
-    statement = Decision._statement(SimpleNamespace(when=about or when), claim)  # type: ignore[arg-type]
-    return RECORD.pack(claim.kind, *when, signer, claim.subject, _signature(signer, statement))
+    return _RECORD.pack(claim.kind, *when, signer, claim.subject, _signature(signer, statement(claim, about or when)))
 
 
 def found(one: Decision, until: float) -> Any:

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpcjax.net.flow import NOTICE_BYTES
-from mpcjax.peers.claims import ABORT, CAUGHT, OPENED, RECORD, SILENT, TOLD, VOUCH, Claim
+from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim, records
 from mpcjax.peers.decision import LATER
-from tests.peers._clock import SLOT, WHEN, World, found, record
+from mpcjax.peers.links import Lost
+from tests.peers._clock import DELAY, NEVER, SLOT, WHEN, World, found, record
 
 X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
 GONE = Claim(ABORT)
@@ -59,7 +60,61 @@ def test_while_too_few_have_done_nothing_is_decided(monkeypatch: pytest.MonkeyPa
     world.inject(0.0, 3, (GONE, 0))
     world.inject(0.0, 3, (X, 0), (Y, 0), (GONE, 0))
     assert world.run() == {} and all(one.over() for one in world.decisions.values())
-    assert found(world.decisions[3], until=world.now) == NOTHING
+
+
+# attempts of which too little is heard
+
+
+def test_who_has_heard_nothing_knows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others are ahead; the corrupt peer says that the attempt expired for it too. That is no failure."""
+    world = World(monkeypatch, (4,))
+    one = world.decisions[4]
+    world.inject(0.0, 4, (Claim(EXPIRED), 0), (GONE, 0))
+    world.patience[4] = 1.0
+    assert world.run() == {}
+    with pytest.raises(Lost, match=r"what became of attempt \(3, 1\) was not heard"):
+        one.result(world.now, world.now)
+    with pytest.raises(Lost):
+        one.result(NEVER, NEVER, behind=lambda: True)
+
+
+def test_an_attempt_that_expired_for_all_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of three members say nothing; the others have waited at different times."""
+    honest = (2, 3, 4)
+    world = World(monkeypatch, honest, corrupt=2)
+    world.say(0.0, 2, GONE)
+    world.patience = {2: 3.0, 3: 4.0, 4: 6.0}
+    assert same(world.run(), honest) == NOTHING
+    begun = [one._start or 0.0 for one in world.decisions.values()]
+    assert min(begun) >= 6.0 and max(begun) - min(begun) <= DELAY + 1e-9
+
+
+def test_who_starts_to_count_tells_everybody_how_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What started it was said to one peer alone: that a second member has done, or that a fifth peer has waited."""
+    honest = (1, 3, 4, 5, 6)
+    for said, what in ((X, Y), (None, Claim(EXPIRED))):
+        world = World(monkeypatch, honest, peers=7, corrupt=2)
+        if said:
+            world.say(0.0, 1, said)
+        else:
+            world.patience = dict.fromkeys(honest[:-1], 1.0)
+        world.inject(3.0, 4, (what, 0))
+        assert same(world.run(), honest)[0] is None
+
+
+@pytest.mark.parametrize("receiver", (1, 3, 6))
+@pytest.mark.parametrize("accepting", [(), (0,)])
+@pytest.mark.parametrize("at", [k / 4 for k in range(8, 48)])
+def test_a_vouch_held_back_until_others_have_given_up(
+    monkeypatch: pytest.MonkeyPatch, receiver: int, accepting: tuple[int, ...], at: float
+) -> None:
+    """Of members 0, 1, 2 the last is dead and the first corrupt: its signature makes an outcome, for one peer, at any time."""
+    honest = (1, 3, 4, 5, 6)
+    world = World(monkeypatch, honest, peers=7, corrupt=2)
+    world.say(0.0, 1, X)
+    world.patience = {peer: 3.0 + 0.2 * peer for peer in honest}
+    world.inject(at, receiver, (X, 0), *((X.accepted, peer) for peer in accepting), knowing=True)
+    same(world.run(until=30.0), honest)
 
 
 def test_a_member_that_vouches_for_many_things_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,14 +177,15 @@ def all_know(world: World, peers: tuple[int, ...]) -> bool:
     return have.pop()
 
 
-def test_of_one_member_it_is_believed_that_it_showed_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    for saying in ((), (1,), (1, 2)):
+def test_that_members_opened_is_believed_of_t_plus_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corrupt one alone cannot end a round that another committee would finish."""
+    for saying in ((), (0,), (1,), (0, 1), (1, 2)):
         world = World(monkeypatch, ALL_BUT_0)
         for member in saying:
-            world.say(0.0, member, SHOWN)
+            world.say(0.0, member, SHOWN) if member else world.inject(0.0, 3, (SHOWN, 0), (SHOWN.accepted, 0))
         for member in (1, 2):
             world.say(0.1, member, GONE)
-        assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == bool(saying)
+        assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == (len(saying) == 2)
 
 
 def test_who_has_no_seat_cannot_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +205,7 @@ def test_a_corrupt_member_that_says_it_late_to_one(
 ) -> None:
     """Else some would repeat the round and others not."""
     world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, SHOWN)
     world.say(0.0, 1, GONE)
     world.say(0.1, 2, GONE)
     late = [(SHOWN, 0), *([(SHOWN.accepted, 0)] if accepting else [])]
@@ -270,29 +327,26 @@ def late_peer(monkeypatch: pytest.MonkeyPatch, vouched: tuple[Claim, Claim], fro
     for member, claim in zip((1, 2), vouched, strict=True):
         world.say(0.0, member, claim)
     ended = same(world.run(until=12.0), (1, 2, 3))
-    decision = World(monkeypatch, (4,)).decisions[4]
-    decision.links.world.now = world.now
-    records = [record(claim, member) for member, claim in zip((1, 2), vouched, strict=True)]
-    decision.hear(1, notice(*records), at=0.4)
+    early = [(0.4, 0, notice(*(record(claim, 0) for claim in from_0)))]  # before all others
+    early += [(0.4, 1, notice(*(record(claim, member) for member, claim in zip((1, 2), vouched, strict=True))))]
     if ended[0] is not None:
-        for peer in (1, 2, 3):
-            decision.hear(peer, notice(record(X.accepted, peer)), at=0.8)
-    decision.hear(0, notice(*(record(claim, 0) for claim in from_0)), at=0.4)
+        early += [(0.8, peer, notice(record(X.accepted, peer))) for peer in (1, 2, 3)]
     if accepting:
-        decision.hear(0, notice(record(X.accepted, 0)), at=0.4)
-    return ended, found(decision, until=world.now)
+        early += [(0.4, 0, notice(*(record(claim.accepted, 0) for claim in from_0)))]
+    decision = World(monkeypatch, (4,), now=world.now, early=early).decisions[4]
+    return ended, found(decision, until=world.now), decision.opened()
 
 
 def test_a_peer_that_begins_late_finds_what_the_others_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended, late = late_peer(monkeypatch, (X, X), (), accepting=False)
+    ended, late, _ = late_peer(monkeypatch, (X, X), (), accepting=False)
     assert late == ended == (X.subject, ())
 
 
 @pytest.mark.parametrize("accepting", [False, True])
 def test_a_peer_that_begins_late_is_not_told_another_end(monkeypatch: pytest.MonkeyPatch, accepting: bool) -> None:
     """The vouch that 0 has for it alone would be the one that was missing, had it come in time."""
-    ended, late = late_peer(monkeypatch, (X, GONE), (X,), accepting)
-    assert ended[0] is None and late is not None and late[0] is None
+    ended, late, opened = late_peer(monkeypatch, (X, GONE), (X, SHOWN), accepting)
+    assert ended[0] is None and late is not None and late[0] is None and not opened
 
 
 # what is no notice at all
@@ -344,6 +398,39 @@ def test_a_flood_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert same(world.run(), ALL_BUT_0) == (X.subject, ())
 
 
+def test_of_many_signatures_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go in several notices, each of which a channel takes."""
+    members = tuple(range(700))
+    one = World(monkeypatch, (0,), peers=701, members=members, threshold=699).decisions[0]
+    sent: list[Any] = []
+    monkeypatch.setattr(one.links, "notify", lambda peer, x: sent.append(x) if peer == 1 else None)
+    one.hear(700, notice(*(record(GONE, member) for member in members)))
+    told = [signed for x in sent for signed, _ in records(x, WHEN)]
+    assert max(len(x) for x in sent) <= NOTICE_BYTES and set(told) >= {(GONE, member) for member in members}
+
+
+def test_each_signature_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, (3,))
+    one, checks = world.decisions[3], []
+    monkeypatch.setattr(one.links, "signed", lambda *args: checks.append(0) or type(one.links).signed(one.links, *args))
+    for peer in (0, 1, 2, 4) * 5:
+        one.hear(peer, notice(record(X, 0), record(GONE, 1)))
+    assert len(checks) == 2
+
+
+def test_of_a_peer_that_sends_without_end_nothing_is_read_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only of that one."""
+    one, read = World(monkeypatch, (3,)).decisions[3], []
+    monkeypatch.setattr(one, "_wanted", lambda *what: bool(read.append(0)))
+    many = notice(*(record(X, 0) for _ in range(600)))
+    for _ in range(100):
+        one.hear(0, many)
+    assert 0 < len(read) < 100 * 600 / 10
+    read.clear()
+    one.hear(1, many)
+    assert len(read) == 600
+
+
 def test_what_is_passed_on_does_not_grow_with_what_one_member_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, ALL_BUT_0)
     one, sent = world.decisions[3], []
@@ -351,29 +438,3 @@ def test_what_is_passed_on_does_not_grow_with_what_one_member_signs(monkeypatch:
     one.hear(0, notice(*(record(Claim(VOUCH, bytes([k]) * 32), 0) for k in range(100)), record(GONE, 0)))
     one.hear(1, notice(record(X, 1)))
     assert sent and max(sent) <= 2 * len(record(X, 0))
-
-
-def test_what_many_have_signed_travels_in_notices_that_the_network_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 700 peers all say that they have accepted: more than a notice of 64 kB holds, which would be lost as a whole."""
-    world = World(monkeypatch, (0, 1, 2), peers=700)
-    world.say(0.0, 0, X)
-    world.run(until=0.1 * SLOT)
-    one, sent = world.decisions[0], list[int]()
-    one.links.notify = lambda peer, notice: sent.append(notice.nbytes)  # type: ignore[method-assign]
-    for peer in range(3, 700):
-        one._add((X.accepted, peer), bytes(64))
-    one._accept(X)
-    assert sent and max(sent) <= NOTICE_BYTES < 700 * RECORD.size
-
-
-def test_claims_without_a_new_signature_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or a corrupt member that vouches for hundreds of things makes every notice as dear as all of them."""
-    world = World(monkeypatch, ALL_BUT_0)
-    for k in range(4):
-        world.inject(0.1, 1, (Claim(VOUCH, bytes([k]) * 32), 0))
-    world.run(until=0.2 * SLOT)
-    looked, one = list[Claim](), world.decisions[1]
-    honest = one._supported
-    one._supported = lambda claim: (looked.append(claim), honest(claim))[1]  # type: ignore[method-assign]
-    one.hear(2, notice(record(X, 2)))
-    assert set(looked) == {X}

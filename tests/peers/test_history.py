@@ -13,9 +13,10 @@ import pytest
 
 from mpcjax.fabric import Mark
 from mpcjax.peers.conduct import Conduct
+from mpcjax.peers.early import Early
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Lost, Stopped
-from mpcjax.peers.node import EARLY, Round, nothing_early
+from mpcjax.peers.node import Node, Round
 from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.wire import Wire
@@ -147,6 +148,15 @@ def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
     assert not said and not wire._opened
 
 
+def test_a_member_whose_claim_to_open_is_not_accepted_shows_nothing() -> None:
+    wire = object.__new__(Wire)
+    wire.seat, wire._opened, wire.long, wire._since, wire._meetings = 0, False, float("inf"), 0.0, 0
+    wire.links = Net(PEERS).ends[0]
+    wire.decision = SimpleNamespace(over=lambda: False, say=lambda claim: None, may_open=lambda until: False)  # type: ignore[assignment]
+    with pytest.raises(Stopped):
+        wire.meet(Mark("broadcast", "open", "output#1"), "", None, np.zeros((1, 3), np.uint64))
+
+
 def test_a_round_number_is_used_once() -> None:
     nodes = consortium(Net(PEERS))
     assert all(isinstance(one, Round) for one in play(nodes, 3))
@@ -157,33 +167,18 @@ def test_a_round_number_is_used_once() -> None:
 def test_what_came_before_there_was_a_node_is_heard() -> None:
     """A peer that still compiles when all others are done has their outcome all the same."""
     net, late = Net(PEERS, patience=2.0), 0
-    unheard = nothing_early(PEERS)
+    early = Early(PEERS, 1, 1 << 20)
     nodes = consortium(net)
-    hears = net.ends[late].heard
-    net.ends[late].heard = lambda peer, notice: unheard[peer].append((time.monotonic(), notice))
+    net.ends[late].heard = early.keep
     done = play(nodes, 0, without=(late,))
-    net.ends[late].heard = hears
-    nodes[late].takes(unheard)
-    assert any(unheard.values()) and isinstance(done[1], Round)
+    nodes[late] = Node(net.ends[late], nodes[late].election, nodes[late].programs, corrupt=1, early=early)
+    assert early.about((0, 0)) and isinstance(done[1], Round)
     (found,) = [one for one in play(nodes, 0, without=tuple(range(1, PEERS))) if one is not None]
     assert isinstance(found, Round) and np.array_equal(found.outcome.value, done[1].outcome.value)
 
 
-def test_early_notices_are_kept_by_peer_and_in_order() -> None:
-    (node,) = consortium(Net(PEERS))[:1]
-    early, one = nothing_early(PEERS), np.zeros(1, np.uint8)
-    early[2].append((1.0, one))
-    for at in range(10 * EARLY):
-        early[1].append((float(at), one))
-    node._early[2].append((3.0, one))
-    node.takes(early)
-    assert [at for at, _ in node._early[2]] == [1.0, 3.0]
-    assert [at for at, _ in node._early[1]] == [float(at) for at in range(9 * EARLY, 10 * EARLY)]
-
-
 def test_who_says_that_it_is_back_while_another_compiles_is_heard() -> None:
-    (node, *_) = consortium(Net(PEERS))
-    early = nothing_early(PEERS)
-    early[2].append((1.0, np.frombuffer(struct.pack("<cI", b"R", 3), np.uint8)))
-    node.takes(early)
-    assert node._back == {2: 3} and not node._early[2]
+    net, early = Net(PEERS), Early(PEERS, 1, 1 << 20)
+    early.keep(2, np.frombuffer(struct.pack("<cI", b"R", 3), np.uint8))
+    made = consortium(net)[0]
+    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._back == {2: 3}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +10,10 @@ import numpy as np
 import pytest
 
 from mpcjax.errors import Abort
-from mpcjax.peers import node as nodes_of
-from mpcjax.peers.attempt import attempt
-from mpcjax.peers.claims import OPENED, RECORD, VOUCH, Claim, latest
+from mpcjax.peers.claims import OPENED, Claim
 from mpcjax.peers.decision import Decision
 from mpcjax.peers.election import Election
-from mpcjax.peers.links import Lost, Stopped
-from mpcjax.peers.node import Round, nothing_early
+from mpcjax.peers.node import Round
 from mpcjax.peers.wire import Wire
 from tests.peers._cheats import MODULUS, Cheat, lies, silent_from, silent_towards, wrong
 from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play, simulated, updates
@@ -163,43 +159,6 @@ def test_a_peer_that_comes_late_has_the_same_outcome() -> None:
     found = play(nodes, without=(late,))
     found[late] = play(nodes, without=tuple(ALL - {late}))[late]
     assert left_out(agreed(found, ALL)) == {late}
-
-
-@pytest.mark.parametrize("heard", [b"", VOUCH], ids=["nothing", "that the members have done"])
-def test_who_is_too_late_to_know_how_a_round_ended_says_nothing_of_its_own(heard: bytes) -> None:
-    """What the others agreed on has been pushed out by what they said later. Alone it would say that all attempts failed."""
-    nodes, late = consortium(net()), LIGHT[0]
-    others = tuple(ALL - {late})
-    first = agreed(play(nodes, without=(late,)), set(others))
-    kept = {who: [one for one in said if bytes(one[1][:1]) == heard] for who, said in nodes[late]._early.items()}
-    early = {who: deque(one for one in said if len(one[1]) == RECORD.size) for who, said in kept.items()}
-    assert not heard or sum(map(len, early.values())) > 1, "enough to count time from"
-    play(nodes, 1, without=(late,))
-    nodes[late]._early = nothing_early(PEERS)
-    nodes[late].takes(early)
-    found = play(nodes, without=others)[late]
-    assert isinstance(found, Lost), found
-    done, running = nodes[late].missed(0)
-    assert done is not None and not running and done.outcome.packed().tobytes() == first.outcome.packed().tobytes()
-
-
-@LONG
-def test_where_more_members_die_than_the_threshold_another_committee_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can know how the attempt ended; but f + 1 peers say that the round has not, and it goes on for all."""
-    dead = MEMBERS[:2]
-
-    def dies(programs: Any, wire: Wire, task: Any) -> Any:
-        if wire.when == (0, 0) and wire.links.me in dead:
-            raise Stopped("it died")
-        return attempt(programs, wire, task)
-
-    def mute(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray | None:
-        return None if who in dead and name == "notice" and latest(x) == (0, 0) and x[0] != ord("H") else x
-
-    monkeypatch.setattr(nodes_of, "LONG", 2)
-    monkeypatch.setattr(nodes_of, "attempt", dies)
-    done = agreed(play(consortium(net(mute))), ALL)
-    assert done.failed[0] == (MEMBERS, ())
 
 
 # members that stop

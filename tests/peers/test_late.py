@@ -1,0 +1,175 @@
+"""No honest peer ends with another model than the others, however late it comes and whatever it has missed."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mpcjax.errors import Abort
+from mpcjax.peers import node as nodes_of
+from mpcjax.peers.claims import ABORT, Claim, notices, statement
+from mpcjax.peers.early import KEPT_BYTES, Early
+from mpcjax.peers.election import Election
+from mpcjax.peers.links import Lost
+from mpcjax.peers.node import Node, Round
+from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play
+from tests.peers._memory import Net, _signature
+
+LATE = 0
+OTHERS = tuple(range(1, PEERS))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    compiled()
+    play(consortium(Net(PEERS)))
+
+
+def alone(nodes: list[Node], number: int) -> Any:
+    """What the late peer has when all others are done."""
+    return play(nodes, number, without=OTHERS)[LATE]
+
+
+def test_who_has_heard_nothing_catches_up_and_says_nothing_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others have finished without it, and their notices are lost: it must not hold that the round failed."""
+    net = Net(PEERS, patience=2.0, slot=0.2)
+    nodes = consortium(net)
+    hears, net.ends[LATE].heard = net.ends[LATE].heard, lambda peer, notice: None
+    done = play(nodes, 0, without=(LATE,))[1]
+    net.ends[LATE].notices.submit(lambda: None).result()
+    net.ends[LATE].heard, net.ends[LATE].patience = hears, 0.5
+    monkeypatch.setattr(nodes_of, "LONG", 2)
+    assert isinstance(done, Round) and isinstance(alone(nodes, 0), Lost)
+    assert not nodes[LATE].history._records
+    found, _ = nodes[LATE].missed(0)
+    assert found is not None and np.array_equal(found.outcome.value, done.outcome.value)
+    assert nodes[LATE].conduct == nodes[1].conduct
+
+
+def test_who_finds_the_others_ahead_asks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes_of, "LONG", 1)
+    net = Net(PEERS, patience=1.0, slot=0.2)
+    nodes = consortium(net)
+    for peer in (1, 2):  # one of them is honest
+        nodes[LATE]._heard(peer, about((4, 0), peer))
+    for number in (0, 3):
+        assert "ahead" in str(alone(nodes, number))
+
+
+def test_who_has_not_had_everything_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes_of, "LONG", 1)
+    nodes = consortium(Net(PEERS, patience=1.0, slot=0.2))
+    monkeypatch.setattr(nodes[LATE]._early, "room", 0)
+    for peer in (1, 2):
+        nodes[LATE]._heard(peer, about((0, 0), peer))
+    assert "ahead" in str(alone(nodes, 0))
+
+
+def test_all_end_alike_when_most_of_a_committee_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody ever knows that t + 1 members have done with the attempt."""
+    monkeypatch.setattr(nodes_of, "LONG", 2)
+    dead = Election(SEED, PEERS, PARTIES).members((0, 0))[:2]
+    nodes = consortium(Net(PEERS, patience=1.0, slot=0.1), corrupt=2, attempts=1)
+    found = [one for one in play(nodes, 0, without=dead) if one is not None]
+    assert len(found) == PEERS - 2 and all(isinstance(one, Abort) for one in found), found
+    assert len({str(one) for one in found}) == 1
+
+
+def test_a_node_of_other_programs_goes_on_answering_for_the_one_before() -> None:
+    net = Net(PEERS, patience=5.0, slot=0.2)
+    nodes = consortium(net)
+    done = play(nodes, 0, without=(LATE,))[1]
+    setup = compiled().setup
+    longer = dataclasses.replace(compiled(), setup=dataclasses.replace(setup, length=setup.length + 1))
+    for peer in OTHERS:
+        election = nodes[peer].election
+        nodes[peer] = Node(net.ends[peer], election, longer, corrupt=1, before=nodes[peer])
+    found, running = nodes[LATE].missed(0)
+    assert not running and found is not None and np.array_equal(found.outcome.value, done.outcome.value)
+
+
+def test_what_comes_while_an_attempt_begins_is_heard() -> None:
+    """After what came long ago, from whose time the count goes."""
+    node = consortium(Net(PEERS, slot=60.0))[LATE]
+    begun, threads = node._early.about, []
+
+    def meanwhile(when: tuple[int, int]) -> Any:
+        found = begun(when)
+        threads.append(threading.Thread(target=node._heard, args=(1, about((0, 0), 1))))
+        threads[0].start()
+        threads[0].join(0.2)
+        return found
+
+    node._early.about = meanwhile  # type: ignore[method-assign]
+    node._heard(2, about((0, 0), 2))
+    decision = node._decide((0, 0), (1, 2, 3))
+    threads[0].join()
+    assert list(decision._done) == [2, 1]
+
+
+def test_an_outcome_is_asked_of_all_members_before_any_is_waited_for() -> None:
+    net = Net(PEERS, patience=0.3, slot=0.2)
+    node, happened = consortium(net)[LATE], list[Any]()
+    end, receive = net.ends[LATE], net.ends[LATE].receive
+    end.notify = lambda peer, notice: happened.append(peer)  # type: ignore[method-assign]
+    end.receive = lambda *args: happened.append("wait") or receive(*args)  # type: ignore[method-assign]
+    with pytest.raises(Lost, match="nobody who has it gave"):
+        node._fetched((0, 0), (1, 2, 3), b"")
+    assert set(happened[: happened.index("wait")]) == {2, 3} and happened[happened.index("wait") :].count("wait") >= 3
+
+
+# notices kept for later
+
+
+def about(when: tuple[int, int], peer: int) -> np.ndarray:
+    claim = Claim(ABORT)
+    return notices(when, [((claim, peer), _signature(peer, statement(claim, when)))])[0]
+
+
+SIZE = about((0, 0), 0).nbytes + KEPT_BYTES
+
+
+def test_who_sends_many_fills_only_its_own_room() -> None:
+    early = Early(4, 1, room=3 * SIZE)
+    early.keep(2, about((0, 0), 2))
+    for _ in range(9):
+        early.keep(1, about((0, 0), 1))
+    early.keep(3, about((0, 0), 3))
+    assert [peer for _, peer, _ in early.about((0, 0))] == [2, 1, 1, 1, 3]
+    assert early.whole((0, 0))  # the one may be corrupt
+    early.keep(1, about((1, 0), 1))
+    for _ in range(9):
+        early.keep(2, about((1, 0), 2))
+    assert early.whole((0, 0)) and not early.whole((1, 0))
+    early.forget(2)
+    assert early.whole((1, 0)) and not early.about((0, 0)) and not early.about((1, 0))
+    early.keep(1, about((2, 0), 1))
+    assert [peer for _, peer, _ in early.about((2, 0))] == [1]
+
+
+def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
+    early = Early(4, 1, room=9 * SIZE)
+    early.keep(3, about((7, 0), 3))
+    assert early.begun() == -1
+    early.keep(2, about((2, 1), 2))
+    assert early.begun() == 2
+    early.keep(1, about((1, 0), 1))
+    early.keep(1, np.zeros(3, np.uint8))
+    assert not early.about((1, 0)) and early.about((2, 1))
+
+
+def test_attempts_that_failed_leave_room_for_more() -> None:
+    """What honest peers say of a round whose committees all fail is kept whole."""
+    net = Net(
+        PEERS, patience=2.0, slot=0.2, cheat=lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
+    )
+    nodes = consortium(net, attempts=3)
+    early = nodes[LATE]._early
+    found = play(nodes, 0, without=(LATE,))
+    assert all(isinstance(found[peer], Abort) for peer in OTHERS)
+    assert all(early.about((0, k)) and early.whole((0, k)) for k in range(3))
+    assert str(alone(nodes, 0)) == str(found[1])
