@@ -73,6 +73,7 @@ class History:
     def takes_over(self, before: History) -> None:
         """What a history of other shapes knows: whoever asks for it has those shapes."""
         self._records, self._forgotten = before._records | self._records, max(before._forgotten, self._forgotten)
+        self._turn = max(before._turn, self._turn)  # or an answer would have the name of one that was had before
 
     def answer(self, peer: int, notice: bytes) -> bool:
         """Whether the notice was a question: what this peer has of a round, in few bytes, or all of it.

@@ -33,7 +33,7 @@ LONG = 20  # times the patience of a message go by until a member stops; twice t
 # until it is lost
 GIVEN = "outcome"
 _WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
-_BACK = struct.Struct("<cI")
+_BEGUN = struct.Struct("<cI")  # a round
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
 
 
@@ -69,11 +69,11 @@ class Node:
         self.links, self.election, self.programs = links, election, programs
         self.corrupt, self.attempts = corrupt, attempts
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
-        self.conduct, self.last, self._was_away = Conduct(), -1, False
+        self.conduct, self.last = Conduct(), -1
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
         self._packed: dict[tuple[int, int], np.ndarray] = {}
-        self._back: dict[int, int] = {}  # peers that were away, and the round from which on they are there
+        self._begun: dict[int, int] = {}  # by peer, the last round that it has said to have begun
         self._given: set[tuple[int, tuple[int, int]]] = set()
         self._lock = threading.Lock()
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
@@ -85,8 +85,8 @@ class Node:
 
     def _takes_over(self, before: Node) -> None:
         """All but the programs and the shape of an outcome: the very tables, which the network's thread may be reading."""
-        self.conduct, self.last, self._was_away = before.conduct, before.last, before._was_away
-        self._back, self._early = before._back, before._early
+        self.conduct, self.last = before.conduct, before.last
+        self._begun, self._early = before._begun, before._early
         self._decisions, self._packed, self._given = before._decisions, before._packed, before._given
         self._lock = before._lock
         self.history.takes_over(before.history)
@@ -103,9 +103,7 @@ class Node:
             )
         self.last = number
         start, failed = time.monotonic(), []
-        if self._was_away or self.links.me in self.conduct.away:
-            self._was_away = False
-            self._say_to_all(_BACK.pack(b"R", number))
+        self._say_to_all(_BEGUN.pack(b"R", number))
         for k in range(self.attempts):
             if self._is_behind(number, k):
                 raise Lost(self.links.me, f"round {number}", "the others are ahead: ask them what became of it")
@@ -124,7 +122,7 @@ class Node:
     def missed(self, number: int) -> tuple[Round | None, bool]:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
-        self.last, self._was_away = max(self.last, number), True
+        self.last = max(self.last, number)
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
         self.history.add(number, found)
@@ -164,6 +162,7 @@ class Node:
         except (Abort, Lost, Stopped) as error:
             LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
             if wire.seat is not None:
+                self._await_others(wire)
                 decision.say(Claim(ABORT))
             return None
         if outcome is None:
@@ -174,6 +173,16 @@ class Node:
             if peer not in wire.members:
                 self.links.send(peer, wire.when, GIVEN, packed)
         return packed
+
+    def _await_others(self, wire: Wire) -> None:
+        """Until n - f peers have begun with the round. Or a corrupt member and the fastest honest one could end an attempt, and
+        all honest ones that train for longer would come too late to agree on how. Who vouches need not wait: as many have
+        dealt."""
+        others = set(range(self.links.peers)) - {self.links.me}
+        while time.monotonic() < wire.long:
+            if 1 + sum(self._begun.get(peer, -1) >= wire.when[0] for peer in others) >= self.links.peers - self.corrupt:
+                return
+            time.sleep(self.links.slot / 8)
 
     def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
         """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
@@ -230,15 +239,15 @@ class Node:
         """Whether a notice was about no attempt's end, and has been seen to."""
         if data[:1] == b"W" and len(data) == _WANTED.size:
             self._give(peer, _WANTED.unpack(data)[1:])
-        elif data[:1] == b"R" and len(data) == _BACK.size:
-            self._back[peer] = _BACK.unpack(data)[1]
+        elif data[:1] == b"R" and len(data) == _BEGUN.size:
+            self._begun[peer] = _BEGUN.unpack(data)[1]
             self.links.takes_part(peer)
         else:
             return self.history.answer(peer, data)
         return True
 
     def _absent(self, number: int) -> Callable[[int], bool]:
-        return lambda peer: peer in self.conduct.away and self._back.get(peer, -1) < number
+        return lambda peer: peer in self.conduct.away and self._begun.get(peer, -1) < number
 
     def _say_to_all(self, data: bytes) -> None:
         for peer in set(range(self.links.peers)) - {self.links.me}:

@@ -38,7 +38,8 @@ WAITING = "waiting for=%s refusals=%s"  # every 5 seconds, every half a minute a
 class Terms:
     """What a consortium agrees on about the protocol, in `[run.protocol]` of its configuration.
 
-    `corrupt`: the most peers that may be corrupt, f, by default (n - 1) / 3 rounded down, which is none of three. `committee`:
+    `corrupt`: the most peers that may be corrupt, f, at most and by default (n - 1) / 3 rounded down, which is none of three:
+    with more, honest peers that begin late could be too few to learn what became of a round. `committee`:
     members m, by default as many as keep more than (m - 1) / 2 corrupt ones off but with chance 2^-40, at least 3.
     `threshold`: t, by default (m - 1) / 2, at least 1: with 0 every member would see all updates. `attempts` at a round.
     `slot_seconds`: longer than any notice between honest peers takes; f + 5 of them go by after a failed attempt.
@@ -61,7 +62,7 @@ class Terms:
             )
         names = tuple(field.name for field in dataclasses.fields(Terms))
         table = Table(config.run.get("protocol", {}), "run.protocol", names)
-        corrupt = table.integer("corrupt", (peers - 1) // 3, 0, peers - 1, "peers")
+        corrupt = table.integer("corrupt", (peers - 1) // 3, 0, (peers - 1) // 3, "peers")
         usual = 0 if "committee" in table.values else committee_size(peers, corrupt) if corrupt else min(peers, 3)
         members = table.integer("committee", usual, 3, peers, "members")
         return Terms(

@@ -181,4 +181,4 @@ def test_who_says_that_it_is_back_while_another_compiles_is_heard() -> None:
     net, early = Net(PEERS), Early(PEERS, 1, 1 << 20)
     early.keep(2, np.frombuffer(struct.pack("<cI", b"R", 3), np.uint8))
     made = consortium(net)[0]
-    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._back == {2: 3}
+    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._begun == {2: 3}
