@@ -13,6 +13,7 @@ import numpy as np
 from mpcjax import protocols
 from mpcjax.certificates import Certificate, Dealt, Norm, Range, Signs, prove_equations, tests, to_check
 from mpcjax.certificates.bits import powers, split
+from mpcjax.certificates.norm import entries
 from mpcjax.checks import verdict
 from mpcjax.fields import Field
 from mpcjax.runtime import Runtime
@@ -104,7 +105,8 @@ class Trial:
         window = certificate.window(field)
         numbers = field.dot(honest.reshape(PEERS, -1, window + 1), powers(field, window + 1)).astype(jnp.int64)
         honest = split(field, numbers.at[:, 0].add(given["lift"]), window + 1).reshape(honest.shape)
-        projected = field.dot(message[:, None, :], field.from_signed(agreed)[None])
+        matrix = entries(agreed, certificate.rows, jnp.int8)
+        projected = field.dot(message[:, None, :], field.from_signed(matrix)[None])
         want = field.add(projected, field.asarray(1 << window))
         return _repaired(field, honest, want, window + 1, given["responses"], field.zeros((PEERS,)))
 
