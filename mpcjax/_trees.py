@@ -27,9 +27,8 @@ def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any]
                 f"{_name(path, what)} has {leaf.shape[0]} rows, {_name(paths[0][0], what)} has {leaves[0].shape[0]}: the "
                 f"leading axis of every leaf runs over the same peers{_STACK if isinstance(updates, list | tuple) else ''}"
             )
-    several = (
-        len(leaves) > 1 and len(leaves[0]) > 1
-    )  # of one peer, as when it aggregates over a network, nothing is meant
+    # one row is one peer's own update, as over a network: there a list of scalars is a model like any other
+    several = len(leaves) > 1 and len(leaves[0]) > 1
     if isinstance(updates, list | tuple) and several and all(leaf.ndim == 1 for leaf in leaves):
         raise ValueError(
             f"{what} is a {type(updates).__name__} of vectors, which would be {leaves[0].shape[0]} peers with "

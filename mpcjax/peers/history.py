@@ -23,7 +23,11 @@ OFTEN = 0.25  # slots between two questions
 ASK, GIVE = b"H", b"G"  # notices: what somebody has of a round, in few bytes; and all of it
 _ASK = struct.Struct("<cII")  # one of these, round, which time it is asked
 HISTORY, RECORD = "history", "record"  # labels of the answers
-UNKNOWN, FINISHED, LOST = b"\0", b"\1", b"\2"  # what somebody has of a round: it may be running, or be too long ago
+UNKNOWN, FINISHED, FORGOTTEN = (
+    b"\0",
+    b"\1",
+    b"\2",
+)  # what somebody has of a round: it may be running, or be too long ago
 REMEDY = ": remove the session's seed everywhere and start from a checkpoint"
 
 
@@ -97,7 +101,7 @@ class History:
         """A first byte, and the digest of the record where there is one."""
         if packed is not None:
             return np.frombuffer(FINISHED + digest(packed), np.uint8)
-        return np.frombuffer((LOST if number < self._forgotten else UNKNOWN) + bytes(32), np.uint8)
+        return np.frombuffer((FORGOTTEN if number < self._forgotten else UNKNOWN) + bytes(32), np.uint8)
 
     def ask(self, number: int, until: float) -> tuple[Record, bool]:
         """The record of round `number` as f + 1 peers have it, waiting for it; and whether f + 1 did not have it at first.
@@ -108,7 +112,7 @@ class History:
         for summary, givers in self._told(number, until):
             if summary[:1] == FINISHED and (packed := self._fetched(number, summary[1:], givers)) is not None:
                 return self.blank.unpacked(packed, self.links.peers), running
-            if summary[:1] == LOST:
+            if summary[:1] == FORGOTTEN:
                 raise Lost(self.links.me, f"{HISTORY}/{number}", f"the others have forgotten it; begin anew{REMEDY}")
             running = running or summary[:1] == UNKNOWN
         raise Lost(

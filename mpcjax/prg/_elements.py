@@ -111,7 +111,7 @@ def replace(candidates, key, spare, counters, field):
 
 
 def _few(keys, nonce, field, count: int):
-    """keys [n, 8] -> [n, count], each element a 128-bit word mod p."""
+    """keys [n, 8] -> [n, count], each element a 128-bit word mod p; of `WORDS` the keystream."""
     e = field.exponent
     if field is WORDS:
         return keystream(keys, nonce, 0, count)
