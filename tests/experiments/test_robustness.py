@@ -206,13 +206,16 @@ def test_cells_share_what_is_compiled(digits):
 
 
 def test_rules_keep_what_is_their_own():
-    def made(rule):
-        (settings,) = command.wanted([rule], ["none"], [None], {"rate": 0.7, "momentum": 0.5})
+    def made(rule, rate=0.7, model="small"):
+        (settings,) = command.wanted([rule], ["none"], [None], {"momentum": 0.5, "model": model}, rate)
         return settings.rate, settings.momentum
 
     assert made("bucketing(krum)") == (0.7, 0.5)
     assert made("fltrust") == (0.7, 0.0)  # its reference is a gradient of few samples: momentum makes its noise last
     assert made("sign_majority") == (train.demo_settings("sign_majority").rate, 0.5)
+    assert made("bucketing(krum)", None) == (0.4, 0.5) and made("bucketing(krum)", None, "softmax") == (1.6, 0.5)
+    assert made("bucketing(rsa)", 0.7, "softmax") == (3.0, 0.5)
+    assert made("krum", None, "cnn") == (train.demo_settings("krum").rate, 0.5)
 
 
 @pytest.mark.parametrize(

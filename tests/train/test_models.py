@@ -10,7 +10,7 @@ import pytest
 from mpcjax import train
 
 
-@pytest.mark.parametrize(("name", "size"), [("mlp", 1_002_570), ("small", 25_450), ("cnn", 105_866)])
+@pytest.mark.parametrize(("name", "size"), [("mlp", 1_002_570), ("small", 25_450), ("cnn", 105_866), ("softmax", 500)])
 def test_sizes_on_28x28(name, size):
     assert train.make_task(name, (28, 28, 1)).size == size
 
