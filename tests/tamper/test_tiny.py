@@ -40,6 +40,13 @@ def test_every_error_in_sharings_of_degree_2t_that_are_sent() -> None:
 
 
 @pytest.mark.long
+def test_every_error_while_finding_ranks() -> None:
+    """p = 31, so that the table of seven entries fits."""
+    program = case("ranks", 5, 3, 1)
+    _none_wrong(program, grid.exhaustive(program, np.random.default_rng(7), both=False))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["offline", "online"])
 def test_every_error_of_two_corrupt_parties(name: str) -> None:
     """p = 31, five parties: thirty errors of one party, an own one of a second, drawn for every message."""
