@@ -67,7 +67,8 @@ def main(
     # What a rule opens does not depend on the committee's size; its safety does. So the smallest one measures accuracies.
     parties: Annotated[int, typer.Option(min=3, help="Committee size: accuracies do not depend on it.")] = 3,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="Learning rate of the rules that descend along gradients; the model's own.")
+        float | None,
+        typer.Option(min=0, help="Learning rate of the rules that descend along gradients; the model's own."),
     ] = None,
     momentum: Annotated[float, typer.Option(min=0, max=1, help="Of the peers, for rules that have one.")] = 0.9,
     # A clip that suits an iid partition alone, 0.7, holds the center back where the peers differ.

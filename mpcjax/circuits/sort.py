@@ -29,7 +29,7 @@ def sort(rt: Runtime, x: Any, *, width: int | None = None) -> Any:
     1088 comparators, of which 1064 sort (a bitonic network would take 28 and 1792); for n = 19: 16, 96, 91.
     Revealed: nothing. Guarantee: exact. Source: Batcher 1968, in the form of Knuth 5.2.2M.
     """
-    return repeat(rt, _comparators(width), x, _tables(x.shape[-1]))
+    return repeat(rt, _comparators(width), x, tables(x.shape[-1]))
 
 
 def _comparators(width: int | None) -> Any:
@@ -91,7 +91,7 @@ def _first_fit(pairs: Level, n: int, width: int) -> list[Level]:
 
 
 @lru_cache(maxsize=64)
-def _tables(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tables(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Level by level: `low [levels, w]`, `high [levels, w]`, and where each element comes from, `source [levels, n]`.
 
     `source` counts the n elements, then the w smaller and the w larger results.

@@ -27,8 +27,8 @@ class Bulyan(MeanAroundMedian):
     as Multi-Krum does: the selection stays secret, and is not opened for the second part either.
 
     Error: half a step (1.5e-5 with the defaults), none of the choices among updates on the grid of values.
-    Cost: that of `MultiKrum`, which reads the numbers off the bits, and 4 f + 3 ranks per coordinate, each as in
-    `TrimmedMean`, which takes two. Revealed: the output.
+    Cost: that of `MultiKrum`, which reads the numbers off the bits, and 4 f + 3 ranks per coordinate, as in
+    `MeanAroundMedian`, with 2 f comparisons. Revealed: the output.
     Reference: El Mhamdi, Guerraoui, Rouault 2018, "The hidden vulnerability of distributed learning in Byzantium", section 4.
     """
 

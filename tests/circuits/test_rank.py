@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mpcjax.circuits import lookup, lowest, of_rank
+from mpcjax.circuits import lookup, lowest, of_rank, rank
+from mpcjax.circuits.bitsort import products, sort_bits
 from tests.circuits._stock import centred, cost, evaluate, scheme_of
 
 
@@ -41,6 +42,13 @@ def planes(x: np.ndarray, width: int) -> np.ndarray:
     return np.stack([x >> j & 1 for j in range(width)]).astype(object)
 
 
+@pytest.fixture(params=["trie", "sorted"])
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to find ranks, whatever the cheaper one is."""
+    monkeypatch.setattr(rank, "_many", lambda *_: request.param == "sorted")
+    return str(request.param)
+
+
 def found_of(exponent: int, x: np.ndarray, width: int, counts: Any, kept: Any) -> tuple[np.ndarray, np.ndarray]:
     def circuit(rt: Any, bits: Any) -> Any:
         return lowest(rt, bits, jnp.asarray(counts), jnp.asarray(kept))
@@ -56,6 +64,7 @@ def expected(x: np.ndarray, width: int, counts: Any, kept: Any) -> tuple[np.ndar
 
 
 @pytest.mark.parametrize("kept", [[True] * 3, [True, False, True], [False] * 3])
+@pytest.mark.usefixtures("way")
 def test_all_triples_of_two_bit_numbers(kept: list[bool]) -> None:
     """In the field of 31 elements every column of three numbers, every count."""
     x = np.array(list(itertools.product(range(4), repeat=3)))
@@ -64,6 +73,7 @@ def test_all_triples_of_two_bit_numbers(kept: list[bool]) -> None:
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("exponent", [31, 61])
 def test_random_columns(exponent: int) -> None:
     rng = np.random.default_rng(exponent)
@@ -83,6 +93,31 @@ def test_values_alone() -> None:
     np.testing.assert_array_equal(found, np.sort(x, axis=-1).T[ranks])
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_sorted_by_bits(n: int, width: int) -> None:
+    """All columns where these are few, else some; every bit is one again."""
+    every = itertools.product(range(2**width), repeat=n) if n * width <= 9 else ()
+    x = np.array([*every, *np.random.default_rng(n).integers(0, 2**width, (20, n))])
+    (found,) = evaluate(scheme_of(5), lambda rt, bits: (sort_bits(rt, bits),), planes(x, width))
+    np.testing.assert_array_equal(found, planes(np.sort(x, axis=-1), width))
+    demand, _ = cost(scheme_of(61), sort_bits, (width, n))
+    assert (demand.double, demand.bit, demand.random) == (products(n, width), 0, 0)
+
+
+@pytest.mark.parametrize(("n", "width", "few", "many"), [(25, 12, 7, 8), (25, 16, 7, 8), (100, 16, 17, 18)])
+def test_the_cheaper_way_is_taken(n: int, width: int, few: int, many: int) -> None:
+    """What either costs is what it takes, and the choice is that of the smaller number."""
+
+    def taken(wanted: int) -> int:
+        circuit = lambda rt, x: lowest(rt, x, jnp.arange(wanted), jnp.ones(n, bool))[0]  # noqa: E731
+        return cost(scheme_of(61), circuit, (width, 1, n))[0].double
+
+    assert taken(many) == products(n, width) <= taken(few) + taken(1)
+    assert taken(few) == few * taken(1) < taken(many)
+
+
+@pytest.mark.usefixtures("way")
 def test_secret_choices_of_who_counts() -> None:
     x = np.random.default_rng(4).integers(0, 2**4, (5, 6))
     kept, counts = np.array([1, 0, 1, 1, 0, 1]), [0, 1, 4]
