@@ -79,12 +79,12 @@ def run(
     return Outcome(name, history.records, committee is not None, time.perf_counter() - begun)
 
 
-def chosen(rules: str, legal: Sequence[str]) -> list[str]:
+def chosen(rules: str, legal: Sequence[str], option: str = "rules") -> list[str]:
     """The names in a list with commas; a usage error for one that is not legal."""
     names = [rule.strip() for rule in rules.split(",") if rule.strip()]
     unknown = [name for name in names if name not in legal]
     if unknown or not names:
-        raise typer.BadParameter(f"rules={rules!r}: legal are {', '.join(legal)}, one or several")
+        raise typer.BadParameter(f"{option}={rules!r}: legal are {', '.join(legal)}, one or several")
     return names
 
 

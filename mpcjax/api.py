@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from mpcjax.devices import AXIS
 from mpcjax.fields import EXPONENTS, Field
 from mpcjax.offline import Demand
 from mpcjax.report import Cost, Happened, Report
-from mpcjax.rules import Public, Rule, resolve
+from mpcjax.rules import Public, Rule, require_additive, resolve
 from mpcjax.rules.mean import WEIGHT_BITS
 from mpcjax.session import plan
 from mpcjax.setup import Setup
@@ -193,7 +194,9 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
         raise ValueError("an update has no parameters: give leaves of shape [peers, ...] with at least one element")
     groups = committee.groups(peers, length, rule)
     setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups, spread=committee.spread(length))
-    _ = setup.bits  # refuse here what the field has no room for
+    _warn_of_coarse(setup)  # or refuse here what the field has no room for
+    if rule.additive and groups > 1:
+        require_additive(rule, length)
     spreads = rule.additive and setup.certificate.spreads and setup.message_length == length
     if committee.mesh is not None and not spreads:
         raise ValueError(
@@ -202,6 +205,22 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
             "centered_clipping and rules like them; leave out mesh="
         )
     return setup
+
+
+COARSE = 8  # bits of the largest message that are left at least without a word
+
+
+def _warn_of_coarse(setup: Setup) -> None:
+    """`UserWarning` where so few fractional bits fit that messages are hardly numbers any more."""
+    limit = getattr(setup.certificate, "limit", None)
+    if limit is None or setup.fraction_bits is not None or limit * 2.0**setup.bits >= 1 << COARSE:
+        return
+    warnings.warn(
+        f"rule {setup.rule.name!r}: messages of up to {limit:g} get {setup.bits} fractional bits only, as `combine` has room for "
+        f"no more in the field of {setup.scheme.field.exponent} bits; round what grows in it by mpcjax.secret.rescale, lower "
+        "the limit, or accept this by fraction_bits=",
+        stacklevel=4,
+    )
 
 
 def public_of(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:

@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax import _compat
 from mpcjax.certificates import Dealt, prove_equations, tests, to_check
 from mpcjax.checks import verdict
 from mpcjax.fields import fixed, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import Dealers, check_dealings, coin, deal, deal_masks, dealers, open_now, open_output, verify
-from mpcjax.rules import Public, Rule, call
+from mpcjax.rules import Public, Rule, call, explained
 from mpcjax.runtime import Material, Runtime
 from mpcjax.secret import Secret
 from mpcjax.seeds import of_peers
@@ -82,12 +83,19 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
     """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does. Of whole updates."""
     updates = state["updates"]
     finite = jnp.all(jnp.isfinite(updates), axis=1)
-    numbers = state["first"] + jnp.arange(updates.shape[0])
+    numbers = state["first"] + np.arange(updates.shape[0], dtype=np.int32)
 
     def integers_of(updates: Any, finite: Any, numbers: Any, public: Public) -> Any:
         clean = jnp.where(finite[:, None], updates, 0)
-        message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
-        _require_shape(setup.rule, "local", message[0], (setup.message_length,))
+        with (
+            _compat.x32(),
+            explained(setup.rule, "local"),
+        ):  # as its author sees it alone: else a key gives other random numbers
+            message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
+        _require_shape(
+            setup.rule, "local", message[0] if hasattr(message, "shape") else message, (setup.message_length,)
+        )
+        message = jnp.where(jnp.isnan(message), jnp.inf, message)  # what no certificate lets through
         return fixed.to_integers(message, setup.bits)
 
     integers = kernels.encoded_once(integers_of, updates, finite, numbers, state["public"])
@@ -97,8 +105,10 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
 
 
 def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> None:
-    if jnp.shape(got) != legal:
-        raise ValueError(f"rule {rule.name!r}: {part} returned shape {jnp.shape(got)}, legal is {legal}")
+    got_shape = getattr(got, "shape", None)
+    if got_shape != legal:
+        found = f"a {type(got).__name__}" if got_shape is None else f"shape {got_shape}"
+        raise ValueError(f"rule {rule.name!r}: {part} returned {found}, legal is {legal}, one array")
 
 
 def _deal_if_any(rt: Runtime, values: Any, peers: Dealers, label: str) -> Any:
@@ -207,7 +217,8 @@ def _open(rt: Runtime, setup: Setup, state: State) -> State:
 def finished(setup: Setup, opened: Output, public: Public) -> Any:
     """What everybody makes of the opened vector (in place of the shares); of the whole of it."""
     value = fixed.decode(setup.scheme.field, opened.shares, opened.scale)
-    value = setup.rule.finish(value, public)
+    with _compat.x32(), explained(setup.rule, "finish"):
+        value = setup.rule.finish(value, public)
     _require_shape(setup.rule, "finish", value, (setup.length,))
     return value
 

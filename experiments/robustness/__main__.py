@@ -89,7 +89,7 @@ def main(
     choices: dict[str, Any] = {
         "peers": peers, "malicious": malicious, "batch": batch, "model": model, "seed": seed, "momentum": momentum, "clip": clip,
     }  # fmt: skip
-    columns, alphas = common.chosen(attacks, ATTACKS), alphas_of(partitions)
+    columns, alphas = common.chosen(attacks, ATTACKS, "attacks"), alphas_of(partitions)
     rows = [rule.strip() for rule in rules.split(",") if rule.strip()]
     with common.usage():  # before hours of training, not after
         protocols = committees(protocol, parties, peers)

@@ -64,6 +64,8 @@ class Norm(Certificate):
     def __post_init__(self) -> None:
         if not (self.limit > 0 and math.isfinite(self.limit)):
             raise ValueError(f"limit={self.limit}: a norm bound is a positive number")
+        if not self.peers > 0:
+            raise ValueError(f"peers={self.peers}: legal is how many peers prove their norm, one at least")
 
     @property
     def rows(self) -> int:

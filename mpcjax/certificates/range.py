@@ -31,8 +31,8 @@ class Range(Certificate):
     name = "range"
 
     def __post_init__(self) -> None:
-        if not self.limit > 0:
-            raise ValueError(f"limit={self.limit}: a range needs limit > 0")
+        if not 0 < self.limit < math.inf:
+            raise ValueError(f"limit={self.limit}: a range needs a finite limit > 0")
         if not 2 <= self.width <= 31:
             raise ValueError(f"width={self.width}: legal are 2 to 31 bits per coordinate")
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax import secret as ms
-from mpcjax.jaxprs.values import Value, factor, moved
+from mpcjax.jaxprs.values import Value, counted, factor, moved
 from mpcjax.secret import Secret
 
 
@@ -57,7 +57,7 @@ def dot_general(run: Any, eqn: Any, x: Value, y: Value) -> Any:
     size = math.prod(x.shape[a] for a in sums_x)
     left = _side(left, (*free_x, *sums_x), (-1, size) if rows else (size,))
     right = _side(right, (*sums_y, *free_y), (size, -1) if columns else (size,))
-    return ms.reshape(ms.dot(factor(left), factor(right)), (*rows, *columns))
+    return ms.reshape(ms.dot(counted(factor(left)), counted(factor(right))), (*rows, *columns))
 
 
 def _side(value: Value, order: tuple[int, ...], shape: tuple[int, ...]) -> Value:

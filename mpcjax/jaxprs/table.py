@@ -16,7 +16,7 @@ from mpcjax import _compat
 from mpcjax import secret as ms
 from mpcjax.jaxprs.products import dot_general, product, summed
 from mpcjax.jaxprs.refusals import refuse
-from mpcjax.jaxprs.values import Value, factor, known, like, term
+from mpcjax.jaxprs.values import Value, counted, factor, known, like, term
 from mpcjax.secret import Secret
 
 Entry = Callable[..., Any]
@@ -90,7 +90,7 @@ def _sign(run: Any, eqn: Any, x: Value) -> Any:
 
 
 ELEMENTWISE: dict[str, Entry] = {
-    "add": lambda run, eqn, x, y: term(x) + term(y),
+    "add": lambda run, eqn, x, y: counted(term(x)) + counted(term(y)),
     "sub": lambda run, eqn, x, y: term(x) - term(y),
     "neg": lambda run, eqn, x: -x.x,
     "mul": lambda run, eqn, x, y: product(run, x, y),

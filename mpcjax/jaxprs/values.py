@@ -94,6 +94,11 @@ def term(value: Value) -> Any:
     return _operand(value, TERM_BITS)
 
 
+def counted(x: Any) -> Any:
+    """An operand of `term` or `factor` where bits count: JAX has made numbers of them before it adds them up."""
+    return x.counted() if isinstance(x, Secret) else x
+
+
 def factor(value: Value) -> Any:
     """An operand of a product: numbers not known while tracing get 16 significant bits of the least there can be, or of
     the largest if they may be zero."""

@@ -11,10 +11,11 @@ import jax
 from mpcjax.rules._coordinates import OrderRule
 from mpcjax.rules._gram import GramRule
 from mpcjax.rules._mixing import PreAggregator
+from mpcjax.rules.additivity import require_additive
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.bucketing import Bucketing
 from mpcjax.rules.bulyan import Bulyan
-from mpcjax.rules.calling import call
+from mpcjax.rules.calling import call, explained
 from mpcjax.rules.centered_clipping import CenteredClipping
 from mpcjax.rules.clipping import AdaptiveClipping, Clipping
 from mpcjax.rules.fltrust import FLTrust
@@ -110,6 +111,7 @@ __all__ = [
     "call",
     "centered_clipping",
     "clipping",
+    "explained",
     "fltrust",
     "geometric_median",
     "krum",
@@ -121,6 +123,7 @@ __all__ = [
     "multi_krum",
     "nearest_neighbour_mixing",
     "norm_bounded",
+    "require_additive",
     "resolve",
     "rsa",
     "sign_majority",

@@ -52,6 +52,9 @@ class Rule(abc.ABC):
 
     `shuffles`: `combine` uses `public.order`, drawn by a public coin once all have dealt.
 
+    Random numbers: `local` and `finish` run with JAX's types of 32 bits, as in `plain`. In `combine` secrets need those of 64,
+    so that a draw there names its type, `jax.random.normal(key, shape, jnp.float32)`, to be the same in both.
+
     `mixes`: means of messages are what `combine` may be given instead; where messages are no vectors, they are not.
 
     Instead of `combine` a rule may give `score` and `weigh`: the messages' sum by secret weights that follow from a score

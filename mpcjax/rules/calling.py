@@ -5,6 +5,8 @@ from __future__ import annotations
 import linecache
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +30,28 @@ def call(rule: Rule, part: str, messages: Any, public: Any) -> Any:
     rt = messages.rt
     rt.closed, before = f"rule {rule.name!r}: {part}", rt.closed
     try:
-        return getattr(rule, part)(messages, public)
-    except Exception as error:
-        _explain(error, rule, part)
-        raise
+        with explained(rule, f"{part} on secrets"):
+            return getattr(rule, part)(messages, public)
     finally:
         rt.closed = before
 
 
-def _explain(error: Exception, rule: Rule, part: str) -> None:
-    """Put the rule and the line in front of the message."""
-    if getattr(error, "explained", False):
-        return
-    where = line_of(error)
-    message = str(error) + _advice(error)
-    error.args = (f"rule {rule.name!r}, {part} on secrets{f', {where}' if where else ''}: {message}", *error.args[1:])
-    error.explained = True  # type: ignore[attr-defined]
+@contextmanager
+def explained(rule: Rule, part: str) -> Iterator[None]:
+    """Puts the rule and the line in front of the message of an exception."""
+    try:
+        yield
+    except Exception as error:
+        if not getattr(error, "explained", False):
+            where = line_of(error)
+            advice = _advice(error)
+            said = (
+                str(error).partition("\n")[0].rstrip(".") if advice else error
+            )  # the rest would be of JAX's own files
+            message = f"rule {rule.name!r}, {part}{f', {where}' if where else ''}: {said}{advice}"
+            error.args = (message, *error.args[1:])
+            error.explained = True  # type: ignore[attr-defined]
+        raise
 
 
 def line_of(error: BaseException) -> str:
@@ -57,7 +65,12 @@ def line_of(error: BaseException) -> str:
 
 
 def _advice(error: Exception) -> str:
-    """JAX does not know what a secret is; it says so in its own words."""
+    """JAX does not know what a secret is, nor for whom it compiles; it says so in its own words."""
+    if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+        return (
+            ". It is compiled, for any numbers: choose by jnp.where instead of `if`, leave out float(), int() and NumPy of what "
+            "follows from them"
+        )
     if "mpcjax.secret" not in str(error) or "Secret'" not in str(error):
         return ""
     functions = ", ".join(name for name in mpcjax.secret.__all__ if name[0].islower())

@@ -61,6 +61,10 @@ class Secret(Unreadable):
     def _like(self, shares: Any, scale: int, bound: int, operation: str, *, bit: bool = False) -> Secret:
         return Secret(self.rt, shares, scale, bound, operation, bit=bit)
 
+    def counted(self) -> Secret:
+        """The same as a number, whose sums count bits. Local."""
+        return self._like(self.shares, self.scale, self.bound, "number")
+
     def _at_scale(self, scale: int) -> Secret:
         up = scale - self.scale
         if not up:
@@ -82,7 +86,9 @@ class Secret(Unreadable):
 
     def __add__(self, other: Any) -> Secret:
         """Sum, local. `other`: a secret, a Python number or a public array (see the class)."""
-        return _added(self, self._constant(other, "addition"), "addition")
+        other = self._constant(other, "addition")
+        require_numbers("a sum", "`x | y`", self, other)
+        return _added(self, other, "addition")
 
     __radd__ = __add__
 
@@ -244,6 +250,15 @@ def _bit(x: Any, operation: str) -> Any:
             f"{operation} of a secret bit and {type(x).__name__}: legal are secret bits and public booleans"
         )
     return found
+
+
+def require_numbers(operation: str, meant: str, *operands: Any) -> None:
+    """`TypeError` where all `operands` are bits: of plain booleans `operation` would be no sum, but say whether any is 1."""
+    if all(operand.bit for operand in operands):
+        raise TypeError(
+            f"{operation} of two bits: of plain booleans it is {meant}, of secret bits it would count. Write {meant} if that is "
+            "meant; to count make one of them a number, `1.0 * bit`"
+        )
 
 
 def facing(operation: str, *parts: Secret) -> list[Any]:

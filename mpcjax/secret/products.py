@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mpcjax.fields import kernels
 from mpcjax.protocols import combination, matrix_product, matrix_vector
 from mpcjax.protocols import dot as inner_product
-from mpcjax.secret.array import Secret, facing
+from mpcjax.secret.array import Secret, facing, require_numbers
 from mpcjax.secret.public import Known, known, plain
 
 LEGAL = "[n] @ [n], [n] @ [n, d], [k, n] @ [n], [k, n] @ [n, d]"
@@ -27,6 +27,7 @@ def dot(x: Any, y: Any) -> Any:
     y = y if isinstance(y, Secret) else known(y, "matrix product")
     if not (1 <= x.ndim <= 2 and 1 <= y.ndim <= 2 and x.shape[-1] == y.shape[0]):
         raise ValueError(f"matrix product of shapes {x.shape} and {y.shape}: legal are {LEGAL}, one n for both")
+    require_numbers("a matrix product", "`x @ (1.0 * y) > 0`", x, y)
     if isinstance(x, Secret):
         return _of_secrets(x, y) if isinstance(y, Secret) else _weighed(x, y)
     return _weighted(x, y)
