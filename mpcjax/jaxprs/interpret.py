@@ -91,7 +91,7 @@ def _equation(run: Run, eqn: Any, values: list[Value], place: str, summed: bool)
         return interpret(run, *_compat.opened(eqn.params["branches"][int(branch)]), values[1:], place)
     if summed and name in SQUARES and all(value.secret for value in values):
         factors = run.rounded(values[0].x), run.rounded(values[-1].x)
-        return [Value(None, eqn.outvars[0].aval.shape, *span_of(name, eqn.params, values), factors=factors)]
+        return [Value(None, eqn.outvars[0].aval.shape, *span_of(eqn, values), factors=factors)]
     if name not in ELEMENTWISE and name not in WHOLE:
         refuse(name)
     return _of_secrets(run, eqn, values)
@@ -102,7 +102,7 @@ def _of_secrets(run: Run, eqn: Any, values: list[Value]) -> list[Value]:
     if name in WHOLE and name != "broadcast_in_dim":
         values = [value if value.factors else dataclasses.replace(value, x=value.full) for value in values]
     found = {**ELEMENTWISE, **WHOLE}[name](run, eqn, *values)
-    span = span_of(name, eqn.params, values)
+    span = span_of(eqn, values)
     results = found if isinstance(found, list) else [found]
     return [_result(x, var.aval.shape, span) for x, var in zip(results, eqn.outvars, strict=True)]
 
@@ -125,7 +125,7 @@ def _of_public(eqn: Any, values: list[Value]) -> list[Value]:
     results = found if eqn.primitive.multiple_results else [found]
     if fixed:
         return [known(x) for x in results]
-    span = span_of(eqn.primitive.name, eqn.params, values)
+    span = span_of(eqn, values)
     return [Value(x, shape, *span) for x, shape in zip(results, shapes, strict=True)]
 
 
