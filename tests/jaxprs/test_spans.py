@@ -48,7 +48,7 @@ UNLIMITED: dict[str, Callable[[Any], Any]] = {
     "what may be too large for a type": lambda a: (count(a) * 1e9).astype(np.int32),
     "square of what has no limits": lambda a: jnp.square(jnp.exp2(a.sum() * 17.0).astype(np.int32) % 2**30),
     "out of range": lambda a: jnp.take(a.astype(np.int32), a.sum() + 9, mode="fill"),
-    "least of nothing": lambda a: lax.reduce_min_p.bind((a * 1.0)[:0], axes=(0,), out_sharding=None),
+    "least of nothing": lambda a: lax.reduce((a * 1.0)[:0], np.float32(np.inf), lax.min, (0,)),
     "coarse": lambda a: count(a).astype(np.float16) * np.float16(1e4),
 }
 
