@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import linecache
+import math
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 
 from mpcjax import _compat
 from mpcjax import secret as ms
+from mpcjax.jaxprs import kinds
 from mpcjax.jaxprs.refusals import refuse
 from mpcjax.jaxprs.spans import span_of
 from mpcjax.jaxprs.table import ELEMENTWISE, WHOLE, thin
@@ -50,7 +52,7 @@ def interpret(run: Run, jaxpr: Any, consts: Any, given: list[Value], place: str 
         here = (theirs and _line(eqn)) or place
         values = [_literal(v) if hasattr(v, "val") else env[v] for v in eqn.invars]
         try:
-            found = _equation(run, eqn, values, here, eqn.outvars[0] in summed)
+            found = _equation(run, eqn, values, here, any(v in summed for v in eqn.outvars))
         except Exception as error:
             _locate(error, here)
             raise
@@ -63,12 +65,17 @@ def _needed(jaxpr: Any) -> tuple[list[Any], set[Any]]:
     users: dict[Any, list[str]] = {v: ["result"] for v in jaxpr.outvars if not hasattr(v, "val")}
     equations = []
     for eqn in reversed(jaxpr.eqns):
-        if any(v in users for v in eqn.outvars):
+        if eqn.effects or any(v in users for v in eqn.outvars):  # what has effects is not left out, but refused
             equations.append(eqn)
             for v in eqn.invars:
                 if not hasattr(v, "val"):
                     users.setdefault(v, []).append(eqn.primitive.name)
     return equations[::-1], {v for v, names in users.items() if names == ["reduce_sum"]}
+
+
+def _nothing(var: Any) -> Value:
+    """An array without numbers is public."""
+    return known(np.zeros(var.aval.shape, var.aval.dtype))
 
 
 def _constant(x: Any) -> Value:
@@ -84,14 +91,16 @@ def _equation(run: Run, eqn: Any, values: list[Value], place: str, summed: bool)
     if (inner := _compat.called(eqn)) is not None:
         return interpret(run, *inner, values, place)
     if not any(value.secret for value in values):
-        return _of_public(eqn, values)
+        return _of_public(eqn, values) if eqn.outvars else []  # of who is accepted nothing is printed
+    if eqn.outvars and all(math.prod(var.aval.shape) == 0 for var in eqn.outvars):
+        return [_nothing(var) for var in eqn.outvars]
     if name == "scan":
         return _scan(run, eqn, values, place)
     if name == "cond" and (branch := values[0].only()) is not None:
         return interpret(run, *_compat.opened(eqn.params["branches"][int(branch)]), values[1:], place)
     if summed and name in SQUARES and all(value.secret for value in values):
         factors = run.rounded(values[0].x), run.rounded(values[-1].x)
-        return [Value(None, eqn.outvars[0].aval.shape, *span_of(name, eqn.params, values), factors=factors)]
+        return [Value(None, eqn.outvars[0].aval.shape, *span_of(eqn, values), factors=factors)]
     if name not in ELEMENTWISE and name not in WHOLE:
         refuse(name)
     return _of_secrets(run, eqn, values)
@@ -101,9 +110,12 @@ def _of_secrets(run: Run, eqn: Any, values: list[Value]) -> list[Value]:
     name = eqn.primitive.name
     if name in WHOLE and name != "broadcast_in_dim":
         values = [value if value.factors else dataclasses.replace(value, x=value.full) for value in values]
+    kinds.check(eqn)
     found = {**ELEMENTWISE, **WHOLE}[name](run, eqn, *values)
-    span = span_of(name, eqn.params, values)
+    span = span_of(eqn, values)
     results = found if isinstance(found, list) else [found]
+    for x, var in zip(results, eqn.outvars, strict=True):
+        kinds.check_result(eqn, x, np.dtype(var.aval.dtype))
     return [_result(x, var.aval.shape, span) for x, var in zip(results, eqn.outvars, strict=True)]
 
 
@@ -125,7 +137,7 @@ def _of_public(eqn: Any, values: list[Value]) -> list[Value]:
     results = found if eqn.primitive.multiple_results else [found]
     if fixed:
         return [known(x) for x in results]
-    span = span_of(eqn.primitive.name, eqn.params, values)
+    span = span_of(eqn, values)
     return [Value(x, shape, *span) for x, shape in zip(results, shapes, strict=True)]
 
 
@@ -142,7 +154,9 @@ def _scan(run: Run, eqn: Any, values: list[Value], place: str) -> list[Value]:
         carry = found[: last - first]
         outputs.append(found[last - first :])
     ordered = outputs[::-1] if params["reverse"] else outputs
-    return [*carry, *(_stacked(list(column)) for column in zip(*ordered, strict=True))]
+    columns = zip(*ordered, strict=True) if ordered else ()
+    empty = [_nothing(var) for var in eqn.outvars[last - first :]] if not ordered else ()
+    return [*carry, *(_stacked(list(column)) for column in columns), *empty]
 
 
 def _row(value: Value, step: int) -> Value:

@@ -8,8 +8,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax import secret as ms
+from mpcjax.jaxprs.refusals import refuse
 from mpcjax.jaxprs.values import Value, counted, factor, moved
 from mpcjax.secret import Secret
+
+BITS = "jnp.any(x[:, :, None] & y, axis=1) for that, or x.astype(jnp.float32) @ y to count"
 
 
 def product(run: Any, x: Value, y: Value) -> Any:
@@ -42,6 +45,8 @@ def _arranged(x: Any, order: tuple[int, ...], shape: tuple[int, ...]) -> Any:
 
 def dot_general(run: Any, eqn: Any, x: Value, y: Value) -> Any:
     """Sums of products along any axes, for pairs of all others or side by side (batches, as `jax.vmap` makes them)."""
+    if eqn.outvars[0].aval.dtype == bool:
+        refuse("dot_general", "of bits, which in JAX says whether any product is 1", BITS)
     (sums_x, sums_y), (batch_x, batch_y) = eqn.params["dimension_numbers"]
     left, right = (
         Value(_factor(run, a, b) if a.secret else a.x, a.shape, *a.span, a.fixed) for a, b in ((x, y), (y, x))

@@ -8,6 +8,7 @@ MARKS = "x >= jnp.max(x), one bit for each: a product with these bits chooses"
 LIMITED = "jnp.clip(c + k * x, 0, 1) and polynomials are what secrets have in its place"
 CHOOSE = "jnp.where(condition, x, y) of both"
 PUBLIC_STEPS = "a number of steps that is known while tracing, jax.lax.fori_loop(0, 5, ...) or a Python loop"
+PRINTS = "the plain run to look at numbers, rule.plain(updates), and no jax.debug in the function"
 
 INSTEAD: dict[str, str] = {
     "div": "x / jnp.maximum(y, least), with the smallest that y can be; in a Rule mpcjax.secret.divide(x, y, bits=, least=)",
@@ -41,6 +42,8 @@ INSTEAD: dict[str, str] = {
     "scan": PUBLIC_STEPS,
     "conv_general_dilated": "products with public matrices, x @ a",
     "reduce_precision": "jnp.floor(x * 2**k + 0.5) / 2**k",
+    "debug_callback": PRINTS,
+    "debug_print": PRINTS,
     "custom_linear_solve": "a product with a public inverse",
     "cholesky": "Gram matrices and products of them",
     "eigh": "power iterations, a @ v, in a Python loop",
@@ -59,7 +62,8 @@ LEGAL = (
 )
 
 
-def refuse(name: str, what: str = "of a secret") -> NoReturn:
+def refuse(name: str, what: str = "of a secret", instead: str = "") -> NoReturn:
     """`TypeError` with what to use instead of a primitive; whoever calls the entry puts the line in front of it."""
-    advice = f"use {INSTEAD[name]}" if name in INSTEAD else f"legal are {LEGAL}"
+    instead = instead or INSTEAD.get(name, "")
+    advice = f"use {instead}" if instead else f"legal are {LEGAL}"
     raise TypeError(f"{name} {what}: {advice}. Or write a mpcjax.Rule with the functions of mpcjax.secret")

@@ -10,10 +10,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax import _compat
 from mpcjax.certificates import Certificate, Norm, Range
 from mpcjax.jaxprs.interpret import Run, interpret
+from mpcjax.jaxprs.tracing import call
 from mpcjax.jaxprs.values import Value
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
@@ -46,14 +48,12 @@ class Secured(Rule):
         if isinstance(messages, Secret):
             return self._on_secrets(messages, public.accepted)
         rows = mask(messages, public.accepted)
-        return self.function(rows, public.accepted) if self._asks else self.function(rows)
+        return call(self.function, *(rows, public.accepted)[: 1 + self._asks])
 
     def _on_secrets(self, messages: Secret, accepted: Any) -> Any:
         shapes = [jax.ShapeDtypeStruct(messages.shape, jnp.float32), jax.ShapeDtypeStruct(messages.shape[:1], bool)]
         with _compat.x32():  # as it is written for
-            closed = jax.make_jaxpr(lambda *given: self.function(*given))(*shapes[: 1 + self._asks])
-        if len(closed.jaxpr.outvars) != 1:
-            raise ValueError(f"the function returned {len(closed.jaxpr.outvars)} arrays, legal is one of shape [d]")
+            closed = jax.make_jaxpr(lambda *given: call(self.function, *given))(*shapes[: 1 + self._asks])
         # whom the committee accepts is not known while tracing: nor is it used where it happens to be
         given = [Value(messages, messages.shape), Value(accepted, messages.shape[:1])][: 1 + self._asks]
         run = Run(self.bits, max(self.bits, messages.scale))
@@ -63,6 +63,13 @@ class Secured(Rule):
     def _asks(self) -> bool:
         """Whether the function takes who is accepted."""
         return "accepted" in inspect.signature(self.function).parameters
+
+
+def _positive(limit: Any) -> bool:
+    """Whether it is a number above zero that is finite."""
+    if isinstance(limit, bool) or np.ndim(limit) or np.asarray(limit).dtype.kind not in "iuf":
+        return False
+    return bool(limit > 0 and math.isfinite(limit))
 
 
 def secure(
@@ -91,13 +98,16 @@ def secure(
     the same one is a product with its inverse, of `bits` fractional bits. `jnp.floor(x * 2**k + 0.5) / 2**k` rounds explicitly.
     The messages get as many fractional bits as all of it has room for; without room, a `BoundError` with the line.
 
+    Numbers that follow from updates are bool, int32 or float32; other types, whole numbers that may not fit theirs, quotients
+    of whole numbers and what prints them (jax.debug.print) are refused.
+
     Division by a secret needs its least value: `x / jnp.maximum(y, least)`. A negative number has the root 0 on secrets.
     Cost: as of `mpcjax.secret`; see `mpcjax.estimate`. Revealed: the output.
     """
     if not callable(function):
         raise ValueError(f"secure of {function!r}: legal is a function of updates [n, d] that returns [d]")
-    if not (limit > 0 and math.isfinite(limit)):
-        raise ValueError(f"limit={limit}: the range of the updates is a positive number")
+    if not _positive(limit):
+        raise ValueError(f"limit={limit!r}: the range of the updates is a positive number that is finite, such as 1.0")
     if certificate not in CERTIFICATES:
         raise ValueError(f"certificate={certificate!r}: legal are {' and '.join(map(repr, CERTIFICATES))}")
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 24:

@@ -20,9 +20,12 @@ from mpcjax.jaxprs.values import Value, counted, factor, known, like, term
 from mpcjax.secret import Secret
 
 Entry = Callable[..., Any]
+WHOLE_QUOTIENT = "jnp.floor(x.astype(jnp.float32) / y), or x / y for the quotient with its fraction"
 
 
 def _divided(run: Any, eqn: Any, x: Value, y: Value) -> Any:
+    if jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.integer):
+        refuse("div", "of whole numbers, which in JAX drops the fraction", WHOLE_QUOTIENT)
     low, high = y.span
     if y.secret:
         if low <= 0:
@@ -65,8 +68,29 @@ def _everywhere(x: Value, answer: bool) -> Value:
     return known(np.full((1,) * len(x.shape), answer))
 
 
+def _endless(x: Value, sign: int) -> bool:
+    """Whether `x` is infinity of this sign, everywhere."""
+    only = x.only()
+    return only is not None and bool(only == sign * np.inf)
+
+
 def _equal(run: Any, eqn: Any, x: Value, y: Value) -> Any:
+    """No secret is infinite, which is what jnp.nan_to_num asks."""
+    if any(_endless(v, sign) for v in (x, y) for sign in (1, -1)):
+        return _everywhere(x if x.secret else y, False)
     return _everywhere(x, True) if x is y else ms.equal(term(x), term(y))
+
+
+def _beyond(choose: Any, sign: int) -> Entry:
+    """The maximum of a secret and -inf, or the minimum with inf, is the secret: reductions of JAX begin with it."""
+
+    def entry(run: Any, eqn: Any, x: Value, y: Value) -> Any:
+        for one, other in ((x, y), (y, x)):
+            if _endless(one, sign):
+                return other.x
+        return choose(term(x), term(y))
+
+    return entry
 
 
 def _different(run: Any, eqn: Any, x: Value, y: Value) -> Any:
@@ -85,12 +109,18 @@ def _floor(run: Any, eqn: Any, x: Value) -> Any:
     return ms.rescale(x.x - 0.5, 0) if x.x.scale else x.x
 
 
+def _not(run: Any, eqn: Any, x: Value) -> Any:
+    """Of a whole number, the bits of two's complement, although its own are no more than 0 or 1."""
+    return ~x.x if eqn.outvars[0].aval.dtype == bool else -1 - x.x
+
+
 def _sign(run: Any, eqn: Any, x: Value) -> Any:
     return (x.x > 0) - (x.x < 0)
 
 
 ELEMENTWISE: dict[str, Entry] = {
     "add": lambda run, eqn, x, y: counted(term(x)) + counted(term(y)),
+    "add_any": lambda run, eqn, x, y: counted(term(x)) + counted(term(y)),  # the addition that gradients are made of
     "sub": lambda run, eqn, x, y: term(x) - term(y),
     "neg": lambda run, eqn, x: -x.x,
     "mul": lambda run, eqn, x, y: product(run, x, y),
@@ -102,8 +132,8 @@ ELEMENTWISE: dict[str, Entry] = {
     "floor": _floor,
     "abs": lambda run, eqn, x: ms.abs(x.x),
     "sign": _sign,
-    "max": lambda run, eqn, x, y: ms.maximum(term(x), term(y)),
-    "min": lambda run, eqn, x, y: ms.minimum(term(x), term(y)),
+    "max": _beyond(ms.maximum, -1),
+    "min": _beyond(ms.minimum, 1),
     "clamp": lambda run, eqn, low, x, high: ms.clip(term(x), term(low), term(high)),
     "lt": lambda run, eqn, x, y: term(x) < term(y),
     "le": lambda run, eqn, x, y: term(x) <= term(y),
@@ -111,7 +141,7 @@ ELEMENTWISE: dict[str, Entry] = {
     "ge": lambda run, eqn, x, y: term(x) >= term(y),
     "eq": _equal,
     "ne": _different,
-    "not": lambda run, eqn, x: ~x.x,
+    "not": _not,
     "and": lambda run, eqn, x, y: term(x) & term(y),
     "or": lambda run, eqn, x, y: term(x) | term(y),
     "is_finite": lambda run, eqn, x: _everywhere(x, True),

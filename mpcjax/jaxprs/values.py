@@ -15,6 +15,11 @@ from mpcjax.secret import Secret
 
 FACTOR_BITS = 16  # significant bits of the least of the public factors whose values are not known while tracing
 TERM_BITS = 16  # fractional bits of such terms and thresholds
+NOT_FINITE = (
+    "beside a secret a public number that is not finite: legal are finite numbers. Secrets are never infinite or NaN: "
+    "use in place of inf a number above all that x can be, as jnp.where(c, x, 4.0), in place of NaN one that stands for it, "
+    "as 0.0, and sums with jnp.where(c, x, 0) in place of nan-functions"
+)
 Span = tuple[float, float]
 
 
@@ -111,6 +116,8 @@ def factor(value: Value) -> Any:
 def _operand(value: Value, bits: int) -> Any:
     x = value.x
     if isinstance(x, Secret) or value.fixed:
+        if value.fixed and not np.all(np.isfinite(x)):
+            raise ValueError(NOT_FINITE)
         return x
     if x.dtype == bool:
         return ms.public(x)

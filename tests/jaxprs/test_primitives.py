@@ -51,6 +51,7 @@ CASES = {
         lambda x, y, a: x + y[:1] + y[:, :1],
         rounded=[lambda x, y, a: x + ODD, lambda x, y, a: x + 1 / count(a)],
     ),
+    "add_any": case(lambda x, y, a: jax.grad(lambda u: (u * u).sum())(x), lambda x, y, a: jax.grad(lambda u: u @ u)(x[0])),
     "sub": case(lambda x, y, a: x - y, lambda x, y, a: 3 - x, lambda x, y, a: x - a.sum(), lambda x, y, a: 1 - (x > y)),
     "neg": case(lambda x, y, a: -x),
     "mul": case(
@@ -87,16 +88,22 @@ CASES = {
     ),
     "abs": case(lambda x, y, a: jnp.abs(x)),
     "sign": case(lambda x, y, a: jnp.sign(x), lambda x, y, a: jnp.sign(x - y)),
-    "max": case(lambda x, y, a: jnp.maximum(x, y), lambda x, y, a: jax.nn.relu(x), lambda x, y, a: jnp.maximum(a[:, None], x)),
-    "min": case(lambda x, y, a: jnp.minimum(x, y), lambda x, y, a: jnp.minimum(x, 0.25)),
+    "max": case(lambda x, y, a: jnp.maximum(x, y), lambda x, y, a: jax.nn.relu(x), lambda x, y, a: jnp.maximum(a[:, None], x),
+                lambda x, y, a: jnp.maximum(-jnp.inf, x)),
+    "min": case(lambda x, y, a: jnp.minimum(x, y), lambda x, y, a: jnp.minimum(x, 0.25),
+                lambda x, y, a: jnp.minimum(x[0, 0], np.inf) * x),
     "clamp": case(lambda x, y, a: lax.clamp(-1.0, x, 1.5), lambda x, y, a: lax.clamp(y.min(), x, y.max())),
     "lt": case(lambda x, y, a: x < y, lambda x, y, a: x < 0, lambda x, y, a: a.sum() < x),
     "le": case(lambda x, y, a: x <= y, lambda x, y, a: jnp.less_equal(2.5, x)),
     "gt": case(lambda x, y, a: x > y, lambda x, y, a: x > x.mean()),
     "ge": case(lambda x, y, a: x >= y, lambda x, y, a: x >= 1.5),
-    "eq": case(lambda x, y, a: x == y, lambda x, y, a: x == 1.5, lambda x, y, a: x == x),
+    "eq": case(lambda x, y, a: x == y, lambda x, y, a: x == 1.5, lambda x, y, a: x == x, lambda x, y, a: x == np.inf),
     "ne": case(lambda x, y, a: x != y, lambda x, y, a: x != 0, lambda x, y, a: x != x),
-    "not": case(lambda x, y, a: ~(x > y)),
+    "not": case(
+        lambda x, y, a: ~(x > y),
+        lambda x, y, a: ~(x > y).astype(np.int32),
+        lambda x, y, a: ~(x > y).sum(axis=0),
+    ),
     "and": case(lambda x, y, a: (x > 0) & (y > 0), lambda x, y, a: (x > 0) & a[:, None], lambda x, y, a: (ODD > 0) & (x > 0)),
     "or": case(lambda x, y, a: (x > 0) | (y > 0), lambda x, y, a: a[:, None] | (x > 0)),
     "is_finite": case(lambda x, y, a: jnp.where(jnp.isfinite(x), x, 0)),
@@ -210,6 +217,15 @@ AROUND = {
     "scan in reverse": lambda x, y, a: lax.scan(lambda c, row: (c + row, c), x[0], x, reverse=True)[1],
     "map": lambda x, y, a: lax.map(lambda row: row.max(), x),
     "a known branch": lambda x, y, a: lax.cond(PLACES[0] > 1, lambda: x, lambda: -x),
+    "value and gradient": lambda x, y, a: jax.value_and_grad(lambda u: (u**2).sum())(x)[1],
+    "no NaN": lambda x, y, a: jnp.nan_to_num(x),
+    "scan of no steps": lambda x, y, a: lax.scan(lambda c, row: (c + row, c), x[0], x[:0])[0],
+    "what a scan of no steps stacks": lambda x, y, a: (
+        x[0] + lax.scan(lambda c, row: (c + row, c), x[0], x[:0])[1].sum(0)
+    ),
+    "any of nothing": lambda x, y, a: x * jnp.any(x[:0] > 0, axis=0),
+    "all of nothing": lambda x, y, a: x * jnp.all(x[:0] > 0, axis=0),
+    "sums of no products": lambda x, y, a: x[:4] + x.T[:, :0] @ x[:0],
     "public anything": lambda x, y, a: x * jnp.floor(jnp.exp(jax.random.uniform(jax.random.key(0), (4,)))),
     "public scan": lambda x, y, a: x * lax.fori_loop(0, 3, lambda i, t: t * 2, 1.0),
     "unused": lambda x, y, a: (jnp.exp(x), x)[1],
@@ -222,3 +238,31 @@ def test_what_stands_around_primitives(name: str, ideal: None) -> None:
     with _compat.x32():
         expected = np.asarray(AROUND[name](*map(jnp.asarray, (X, Y, A))))
     np.testing.assert_array_equal(on_secrets(AROUND[name], X, Y, A), expected)
+
+
+def huber(u: Any) -> Any:
+    return jnp.where(jnp.abs(u) < 1, u * u / 2, jnp.abs(u) - 0.5).sum()
+
+
+GRADIENTS: dict[str, tuple[Callable[[Any], Any], float]] = {
+    "square": (lambda u: u @ u, 0),
+    "abs": (lambda u: jnp.abs(u).sum(), 0),
+    "where": (lambda u: jnp.where(u > 0, u * u, 0).sum(), 0),
+    "Huber": (huber, ROUNDED),
+    "relu": (lambda u: jax.nn.relu(u).sum(), 0),
+    "clip": (lambda u: jnp.clip(u, -1, 1).sum(), ROUNDED),
+    "root": (lambda u: jnp.sqrt(1 + u * u).sum(), 2.0**-11),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients(name: str, ideal: None) -> None:
+    f, error = GRADIENTS[name]
+
+    def both(x: Any, y: Any, a: Any) -> Any:
+        value, slope = jax.value_and_grad(f)(x[1])
+        return jnp.concatenate([value[None], slope, jax.grad(f)(y[0])])
+
+    with _compat.x32():
+        expected = np.asarray(both(*map(jnp.asarray, (X, Y, A))))
+    np.testing.assert_allclose(on_secrets(both, X, Y, A), expected, rtol=0, atol=4 * error)

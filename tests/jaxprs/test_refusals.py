@@ -150,6 +150,72 @@ def iterates_over_values(x: Any) -> Any:
     return x[: int(x.sum())].sum(axis=0)  # HERE
 
 
+def asks_for_a_number(x: Any) -> Any:
+    return x[0] * float(x[0, 0])  # HERE
+
+
+def asks_for_an_array(x: Any) -> Any:
+    return x[0] * np.asarray(x).sum()  # HERE
+
+
+def chooses_rows(x: Any) -> Any:
+    return x[x[:, 0] > 0].sum(axis=0)  # HERE
+
+
+def product_of_bits(x: Any) -> Any:
+    return ((x.T > 0) @ (x[:, 0] > 0)) * x[0]  # HERE
+
+
+def whole_quotient(x: Any) -> Any:
+    return x[0] * lax.div((x > 0).sum(), 2)  # HERE
+
+
+def whole_quotient_of_a_public_number(x: Any) -> Any:
+    return x[0] * lax.div(5, jnp.maximum((x > 0).sum(), 1))  # HERE
+
+
+def floor_division(x: Any) -> Any:
+    return x[0] * ((x > 0).sum() // 2)  # HERE
+
+
+def short_integers(x: Any) -> Any:
+    return -(x[0] > 0).astype(np.uint8)  # HERE
+
+
+def short_sums(x: Any) -> Any:
+    return x[0] * (x > 0).sum(dtype=np.int8)  # HERE
+
+
+def half_precision(x: Any) -> Any:
+    return x.astype(np.float16).sum(axis=0) * 4  # HERE
+
+
+def complex_numbers(x: Any) -> Any:
+    return (x[0] + 1j).real  # HERE
+
+
+def large_integers(x: Any) -> Any:
+    return x[0] * ((x > 0).sum() * 2**30)  # HERE
+
+
+def prints(x: Any) -> Any:
+    jax.debug.print("{}", x[0])  # HERE
+    return x[0]
+
+
+def prints_in_a_call(x: Any) -> Any:
+    jax.jit(lambda u: jax.debug.print("{}", u))(x[0])  # HERE
+    return x[0]
+
+
+def stands_for_nothing(x: Any) -> Any:
+    return jnp.where(x > 0, x, jnp.nan)[0]  # HERE
+
+
+def softmax(x: Any) -> Any:
+    return jax.nn.softmax(x, axis=0)[0]  # HERE
+
+
 WRONG: dict[Callable[..., Any], tuple[type[Exception], str]] = {
     exp: (TypeError, r"exp of a secret: use jnp\.clip.*polynomials"),
     softmax_of_library: (TypeError, r"logistic of a secret: use jnp\.clip"),
@@ -175,11 +241,27 @@ WRONG: dict[Callable[..., Any], tuple[type[Exception], str]] = {
     pads: (TypeError, r"pad.*jnp\.concatenate"),
     chooses: (TypeError, r"cond of a secret.*jnp\.where\(condition, x, y\)"),
     loops: (TypeError, r"while of a secret.*fori_loop"),
-    infinite: (ValueError, "not finite: legal are finite numbers"),
+    infinite: (ValueError, r"not finite: legal are finite numbers.*in place of inf.*jnp\.where\(c, x, 4\.0\)"),
+    stands_for_nothing: (ValueError, "not finite.*in place of NaN"),
+    softmax: (TypeError, r"exp of a secret: use jnp\.clip"),
+    product_of_bits: (TypeError, r"dot_general of bits.*jnp\.any\(.*x\.astype\(jnp\.float32\) @ y"),
+    whole_quotient: (TypeError, r"div of whole numbers.*jnp\.floor\(x\.astype\(jnp\.float32\) / y\)"),
+    whole_quotient_of_a_public_number: (TypeError, "div of whole numbers"),
+    floor_division: (TypeError, "div of whole numbers"),
+    short_integers: (TypeError, r"to uint8 of a secret.*astype\(jnp\.float32\)"),
+    short_sums: (TypeError, "to int8 of a secret"),
+    half_precision: (TypeError, "to float16 of a secret"),
+    complex_numbers: (TypeError, "to complex64 of a secret"),
+    large_integers: (TypeError, r"mul of secrets, with results that may not fit int32: use astype\(jnp\.float32\)"),
+    prints: (TypeError, r"of a secret: use the plain run.*rule\.plain\(updates\)"),
+    prints_in_a_call: (TypeError, "of a secret: use the plain run"),
     many_bits: (BoundError, r"2\^.*[Cc]lip or rescale"),
     singular_values: (TypeError, "svd.*power iterations"),
-    branches: (TypeError, "[Tt]race"),
-    iterates_over_values: (TypeError, "[Tt]race"),
+    branches: (TypeError, r"has none while tracing; use jnp\.where\(condition, x, y\)"),
+    iterates_over_values: (TypeError, r"has none while tracing; use jnp\.where\(condition, x, y\)"),
+    asks_for_a_number: (TypeError, r"float\(\).*use jnp\.where"),
+    asks_for_an_array: (TypeError, r"a NumPy function.*use jnp\.where"),
+    chooses_rows: (TypeError, r"index by a mask.*jnp\.where\(mask\[:, None\], x, 0\).*mask\.astype\(x\.dtype\) @ x"),
 }
 
 
@@ -220,14 +302,36 @@ def test_a_line_of_this_function_although_jax_has_met_the_same_before() -> None:
 def test_what_a_function_must_return() -> None:
     for f, message in (
         (lambda x: x, r"combine returned \(5, 6\), it must return a Secret of shape \(6,\)"),
-        (lambda x: (x[0], x[1]), "returned 2 arrays, legal is one"),
         (lambda x: jnp.ones(6), "combine returned"),
     ):
         with pytest.raises(ValueError, match=message):
             mpcjax.estimate(mpcjax.secure(f), 6, peers=5, committee=COMMITTEE)
 
 
+@pytest.mark.parametrize(
+    "f", [lambda x: {"a": x[0]}, lambda x: (x[0], x[1]), lambda x: [x[0]], lambda x: None, lambda x: 1.0]
+)
+def test_a_function_that_returns_no_array_is_refused_in_both_runs(f: Callable[..., Any]) -> None:
+    message = "the function returned (None|a value of type (dict|tuple|list|float)): legal is one array of shape"
+    with pytest.raises(ValueError, match=f"rule '<lambda>', combine on secrets.*{message}"):
+        mpcjax.estimate(mpcjax.secure(f), 6, peers=5, committee=COMMITTEE)
+    with pytest.raises(ValueError, match=message):
+        mpcjax.secure(f).plain(jnp.ones((5, 6)))
+
+
+def test_words_printed_without_a_number_are_left_out() -> None:
+    def f(x: Any) -> Any:
+        jax.debug.print("here")
+        return x[0]
+
+    mpcjax.estimate(mpcjax.secure(f), 6, peers=5, committee=COMMITTEE)
+
+
 SETTINGS = {
+    "words": (dict(limit="1"), "limit='1': .* positive number that is finite"),
+    "True": (dict(limit=True), "limit=True: .* positive number"),
+    "None": (dict(limit=None), "limit=None: .* positive number"),
+    "several": (dict(limit=[1.0, 2.0]), "limit=.* positive number"),
     "limit": (dict(limit=0.0), "limit=0.0: .* positive number"),
     "infinite": (dict(limit=float("inf")), "limit=inf"),
     "certificate": (dict(certificate="signs"), "certificate='signs': legal are 'norm' and 'range'"),
