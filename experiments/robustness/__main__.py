@@ -29,12 +29,12 @@ from mpcjax.train.metrics import progress
 RULES = (
     "mean", "norm_bounded", "centered_clipping", "rsa", "sign_majority", "fltrust", "krum", "multi_krum",
     "geometric_median", "monna", "adaptive_clipping(geometric_median)", "adaptive_clipping(multi_krum)",
-    "clipping(multi_krum)", "bucketing(fltrust)", "bucketing(rsa)", "bucketing(centered_clipping)", "bucketing(krum)", "bucketing(multi_krum)",
-    "bucketing(geometric_median)", "bucketing(minimum_diameter_averaging)", "nearest_neighbour_mixing(mean)",
-    "nearest_neighbour_mixing(fltrust)",
-    "nearest_neighbour_mixing(centered_clipping)", "nearest_neighbour_mixing(multi_krum)",
-    "nearest_neighbour_mixing(geometric_median)", "bucketing(nearest_neighbour_mixing(geometric_median))",
-    "adaptive_clipping(nearest_neighbour_mixing(multi_krum))", "median", "trimmed_mean", "mean_around_median",
+    "clipping(multi_krum)", "bucketing(fltrust)", "bucketing(rsa)", "bucketing(centered_clipping)", "bucketing(krum)",
+    "bucketing(multi_krum)", "bucketing(geometric_median)", "bucketing(minimum_diameter_averaging)",
+    "nearest_neighbour_mixing(mean)", "nearest_neighbour_mixing(fltrust)", "nearest_neighbour_mixing(centered_clipping)",
+    "nearest_neighbour_mixing(multi_krum)", "nearest_neighbour_mixing(geometric_median)",
+    "bucketing(nearest_neighbour_mixing(geometric_median))", "adaptive_clipping(nearest_neighbour_mixing(multi_krum))",
+    "median", "trimmed_mean", "mean_around_median",
     "bulyan",
 )  # fmt: skip
 KNOWN = Path(__file__).parent / "known.jsonl"
