@@ -8,8 +8,8 @@ corrupt. What an honest peer accepts before, all accept one slot later; what it 
 peer, which has sent it to all (Dolev, Strong 1983, signed messages). So all have decided after f + 2 slots.
 
 Time is counted from when a peer knows that t + 1 members have done with the attempt. One of them is honest, and has done with
-it only after n - f peers had begun (`Node`): so with n > 3 f at least f + 1 honest peers are not late, and what these accept
-has the f + 1 acceptances that a late one needs. It tells everybody how it knows, so
+it only after 2 f + 1 peers had begun (`Node`): so at least f + 1 honest peers are not late, and what these accept has the
+f + 1 acceptances that a late one needs. It tells everybody how it knows, so
 all honest peers start within the time of a message. A peer that begins with the attempt later than others counts from when
 the notices had come: it is too late for signatures that were held back for it alone.
 

@@ -161,8 +161,7 @@ class Node:
             outcome = attempt(self.programs, wire, task)
         except (Abort, Lost, Stopped) as error:
             LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
-            if wire.seat is not None:
-                self._await_others(wire)
+            if wire.seat is not None and self._others_begun(wire):
                 decision.say(Claim(ABORT))
             return None
         if outcome is None:
@@ -174,15 +173,18 @@ class Node:
                 self.links.send(peer, wire.when, GIVEN, packed)
         return packed
 
-    def _await_others(self, wire: Wire) -> None:
-        """Until n - f peers have begun with the round. Or a corrupt member and the fastest honest one could end an attempt, and
-        all honest ones that train for longer would come too late to agree on how. Who vouches need not wait: as many have
-        dealt."""
+    def _others_begun(self, wire: Wire) -> bool:
+        """Waits, at most as long as for anything, until 2 f + 1 peers have begun with the round: f + 1 honest ones. Or a corrupt
+        member and the fastest honest one could end an attempt, and all honest ones that train for longer would come too late to
+        agree on how. Where so many do not come this peer signs nothing: that it has waited, n - f peers must say.
+
+        Who vouches need not wait: n - f have dealt."""
         others = set(range(self.links.peers)) - {self.links.me}
-        while time.monotonic() < wire.long:
-            if 1 + sum(self._begun.get(peer, -1) >= wire.when[0] for peer in others) >= self.links.peers - self.corrupt:
-                return
+        while 1 + sum(self._begun.get(peer, -1) >= wire.when[0] for peer in others) < 2 * self.corrupt + 1:
+            if time.monotonic() >= wire.long:
+                return False
             time.sleep(self.links.slot / 8)
+        return True
 
     def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
         """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
