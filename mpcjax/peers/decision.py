@@ -29,8 +29,9 @@ A member says that it has *opened* before it sends its share of the output, and 
 So all agree, too, on whether anybody may have seen an output of an attempt that failed; corrupt members cannot claim it alone.
 
 Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was silent
-and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than half a slot
-(they start as far apart as one takes, and what one of them sends must come in the next slot of all). At most t of the members
+and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than
+`Links.slot`. A slot of the count is twice that: they start as far apart as one takes, and what one sends must come in the next
+slot of all. At most t of the members
 and f of the peers corrupt, else nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an
 outcome is only as good as its members: see `mpcjax.committee_size`.
 """
@@ -57,12 +58,14 @@ from mpcjax.peers.claims import (
     Claim,
     Signed,
     notices,
+    of_members,
     records,
     statement,
 )
 from mpcjax.peers.early import room
 from mpcjax.peers.links import Links, Lost
 
+NOTICES = 2  # that may follow each other in a slot of the count
 DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
 RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
 LATER = {VOUCH: 1, OPENED: 1, SILENT: 3, CAUGHT: 3}  # slots after the start from which claims of a kind are counted
@@ -149,11 +152,8 @@ class Decision:
             return signer < self.links.peers and claim in self._claims
         if claim.kind == EXPIRED:
             return signer < self.links.peers and claim == Claim(EXPIRED)
-        subjects = {kind: [Claim(kind)] for kind in (ABORT, OPENED)}
-        subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim], TOLD: [claim]}
-        subjects |= {CAUGHT: [Claim.caught(who) for who in self.members]}
         few = claim.kind in (SILENT, CAUGHT) or self._taken[peer, claim.kind, signer] < RELAYED
-        return signer in self.members and claim in subjects.get(claim.kind, ()) and few
+        return signer in self.members and of_members(claim, self.members) and few
 
     def _take(self, peer: int, one: Signed, signature: bytes) -> None:
         claim, signer = one
@@ -246,7 +246,9 @@ class Decision:
             self._passed_on = True
             self._tell(list(self._done.values()))
         expired = [(Claim(EXPIRED), who) for who in self._signers.get(Claim(EXPIRED), ())]
-        for enough, known in ((self.threshold + 1, list(self._done.values())), (self._quorum(), expired)):
+        # more peers than the corrupt and those behind, if f + 1 honest ones are not
+        quorum = max(self.links.peers - self.corrupt, self.corrupt + 1)
+        for enough, known in ((self.threshold + 1, list(self._done.values())), (quorum, expired)):
             if self._start is None and len(known) >= enough:
                 self._start = at
                 self._tell(known)
@@ -260,12 +262,8 @@ class Decision:
                 self._accept(claim)
         self._changed.notify_all()
 
-    def _quorum(self) -> int:
-        """Of peers for which the attempt expired: more than the corrupt and those behind, if f + 1 honest ones are not."""
-        return max(self.links.peers - self.corrupt, self.corrupt + 1)
-
     def _slot(self) -> int:
-        return 0 if self._start is None else int((time.monotonic() - self._start) / self.links.slot)
+        return 0 if self._start is None else int((time.monotonic() - self._start) / (NOTICES * self.links.slot))
 
     def _say_who_is_silent(self) -> None:
         claims = [Claim.silent(who) for who in self.members if who not in self._done and who != self.links.me]

@@ -42,7 +42,8 @@ class Terms:
     with more, honest peers that begin late could be too few to learn what became of a round. `committee`:
     members m, by default as many as keep more than (m - 1) / 2 corrupt ones off but with chance 2^-40, at least 3.
     `threshold`: t, by default (m - 1) / 2, at least 1: with 0 every member would see all updates. `attempts` at a round.
-    `slot_seconds`: longer than any notice between honest peers takes; f + 5 of them go by after a failed attempt.
+    `slot_seconds`: longer than any notice between honest peers takes; 2 f + 10 of them go by after a failed
+    attempt.
     `grace_seconds`: after so long without a connection a peer is given up for the message it owes.
     """
 

@@ -17,7 +17,7 @@ from mpcjax.net.flow import NOTICE_BYTES
 from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim, records
 from mpcjax.peers.decision import LATER
 from mpcjax.peers.links import Lost
-from tests.peers._clock import DELAY, NEVER, SLOT, WHEN, World, found, record
+from tests.peers._clock import DELAY, NEVER, PROMISED, SLOT, WHEN, World, found, record
 
 X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
 GONE = Claim(ABORT)
@@ -268,6 +268,18 @@ def test_a_vouch_held_back_for_one_peer(
     started = 0.4  # at 1 and 2, when each has heard the other
     late = [(X, 0), *([(X.accepted, 0)] if accepting else [])]
     world.inject(started + slot * SLOT - before, receiver, *late, knowing=True)
+    same(world.run(), ALL_BUT_0)
+
+
+@pytest.mark.parametrize("at", [k / 20 for k in range(20, 120)])
+def test_notices_may_take_as_long_as_is_promised(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
+    """A member says that it has done with the attempt when another has long: to those two the count starts as long apart."""
+    world = World(monkeypatch, ALL_BUT_0, delay=0.98 * PROMISED)
+    world.say(0.0, 1, X)
+    for peer in (2, 3, 4):
+        world.inject(0.98 * PROMISED, peer, (GONE, 0))
+    world.say(2.5, 2, GONE)
+    world.inject(at, 1, (X, 0))
     same(world.run(), ALL_BUT_0)
 
 

@@ -26,7 +26,7 @@ from tests.peers._clock import record
 from tests.peers._consortium import LENGTH, PARTIES, PEERS, SEED, compiled, consortium, play, updates
 from tests.peers._memory import Net
 
-SLOT = 0.2
+SLOT = 0.2  # of the count
 ELECTION = Election(SEED, PEERS, PARTIES)
 
 
@@ -37,7 +37,7 @@ def warm() -> None:
 
 
 def net(cheat: Any = None) -> Net:
-    return Net(PEERS, patience=2.0, slot=SLOT, cheat=cheat)
+    return Net(PEERS, patience=2.0, slot=SLOT / 2, cheat=cheat)
 
 
 BEGUN = set[int]()  # peers that have begun with the round

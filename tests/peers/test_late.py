@@ -36,7 +36,7 @@ def alone(nodes: list[Node], number: int) -> Any:
 
 def test_who_has_heard_nothing_catches_up_and_says_nothing_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others have finished without it, and their notices are lost: it must not hold that the round failed."""
-    net = Net(PEERS, patience=2.0, slot=0.2)
+    net = Net(PEERS, patience=2.0, slot=0.1)
     nodes = consortium(net)
     hears, net.ends[LATE].heard = net.ends[LATE].heard, lambda peer, notice: None
     done = play(nodes, 0, without=(LATE,))[1]
@@ -165,7 +165,7 @@ def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
 def test_attempts_that_failed_leave_room_for_more() -> None:
     """What honest peers say of a round whose committees all fail is kept whole."""
     net = Net(
-        PEERS, patience=2.0, slot=0.2, cheat=lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
+        PEERS, patience=2.0, slot=0.1, cheat=lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
     )
     nodes = consortium(net, attempts=3)
     early = nodes[LATE]._early

@@ -35,7 +35,7 @@ def warm() -> None:
 
 
 def net(cheat: Cheat | None = None) -> Net:
-    return Net(PEERS, patience=2.0, slot=0.2, cheat=cheat)
+    return Net(PEERS, patience=2.0, slot=0.1, cheat=cheat)
 
 
 def agreed(found: list[Any], of: set[int]) -> Round:
