@@ -13,6 +13,7 @@ from collections.abc import Callable
 from mpcjax.net.frame import Frame, Head
 
 ENTRY_BYTES = 1024  # what Python keeps for a frame besides its payload, generously
+LAST = (1 << 32) - 1  # the round of what no `advance` forgets
 Key = tuple[int, int, str]
 
 
@@ -24,7 +25,7 @@ class Inbox:
         self._changed = threading.Condition()
         self._frames: dict[Key, Frame] = {}
         self._taken: set[Key] = set()  # as many as were asked for since the last `advance`
-        self._used = 0
+        self._used, self._asking = 0, False
         self._floor = (0, 0)
 
     @property
@@ -33,9 +34,24 @@ class Inbox:
         return self._used
 
     def refusal(self, head: Head) -> str | None:
-        """The fault for which a frame is not taken: `stale` or `duplicate`."""
+        """The fault for which a frame is not taken: `stale`, `duplicate` or `crowded`."""
         with self._changed:
-            return self._refusal(head.key)
+            return self._refusal(head.key) or self._crowded(head)
+
+    def asks(self, asking: bool) -> None:
+        """Whether an answer is waited for, which is in the round `LAST`. Then arrays that do not fit are dropped: nothing behind
+        them would be read before somebody takes some. And those that are kept make way for answers, the latest first."""
+        with self._changed:
+            self._asking = asking
+        self._freed()
+
+    def _crowded(self, head: Head) -> str | None:
+        if self._asking and head.round == LAST:
+            for key in sorted((key for key in self._frames if key[0] < LAST), reverse=True):
+                if self._fits(head):
+                    break
+                self._used -= _cost(self._frames.pop(key))
+        return "crowded" if self._asking and not self._fits(head) else None
 
     def _refusal(self, key: Key) -> str | None:
         if key[:2] < self._floor:
@@ -44,7 +60,10 @@ class Inbox:
 
     def room(self, head: Head) -> bool:
         with self._changed:
-            return self._used + head.body + ENTRY_BYTES <= self._limit
+            return self._fits(head)
+
+    def _fits(self, head: Head) -> bool:
+        return self._used + head.body + ENTRY_BYTES <= self._limit
 
     def put(self, frame: Frame) -> str | None:
         """Takes the frame in, or returns the fault for which it does not."""

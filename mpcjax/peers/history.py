@@ -109,20 +109,24 @@ class History:
         Raises `Lost` where too few answer or agree until the time `until`, or f + 1 have forgotten it.
         """
         running = False
-        for summary, givers in self._told(number, until):
-            if summary[:1] == FINISHED and (packed := self._fetched(number, summary[1:], givers)) is not None:
-                return self.blank.unpacked(packed, self.links.peers), running
-            if summary[:1] == FORGOTTEN:
-                raise Lost(self.links.me, f"{HISTORY}/{number}", f"the others have forgotten it; begin anew{REMEDY}")
-            running = running or summary[:1] == UNKNOWN
+        with self.links.asking():
+            for summary, givers in self._told(number, until):
+                if summary[:1] == FINISHED and (packed := self._fetched(number, summary[1:], givers)) is not None:
+                    return self.blank.unpacked(packed, self.links.peers), running
+                if summary[:1] == FORGOTTEN:
+                    raise Lost(
+                        self.links.me, f"{HISTORY}/{number}", f"the others have forgotten it; begin anew{REMEDY}"
+                    )
+                running = running or summary[:1] == UNKNOWN
         raise Lost(
             self.links.me, f"{HISTORY}/{number}", f"fewer than {self.corrupt + 1} peers gave the same outcome of it"
         )
 
     def finished(self, number: int, until: float) -> bool:
         """Whether round `number` has ended, with an outcome or without, as f + 1 peers say. `Lost` where too few say either."""
-        for summary, _ in self._told(number, until):
-            return summary[:1] != UNKNOWN
+        with self.links.asking():
+            for summary, _ in self._told(number, until):
+                return summary[:1] != UNKNOWN
         raise Lost(
             self.links.me, f"{HISTORY}/{number}", f"fewer than {self.corrupt + 1} peers say whether it has ended"
         )

@@ -102,6 +102,7 @@ class Node:
                 f"round={number}: legal are rounds from {self.last + 1} on; they count up, each number is used once"
             )
         self.last = number
+        self.links.advance((number, 0))
         start, failed = time.monotonic(), []
         self._say_to_all(_BEGUN.pack(b"R", number))
         for k in range(self.attempts):
@@ -123,11 +124,13 @@ class Node:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
         self.last = max(self.last, number)
+        self.links.advance(
+            (number + 1, 0)
+        )  # or arrays of rounds that went on without this peer could leave no room for answers
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
         self.history.add(number, found)
         self._early.forget(number)
-        self.links.advance((number, found.attempt))
         done = Round(found.outcome, number, found.attempt, found.members, (), 0.0, {})
         return (done if found.stands else None), running
 

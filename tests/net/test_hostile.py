@@ -15,12 +15,12 @@ import pytest
 
 from mpcjax.net import Gone, Kind, Malformed, Silent
 from mpcjax.net import config as configs
-from mpcjax.net.channels import LAST
 from mpcjax.net.faults import note
 from mpcjax.net.flow import NOTICE, NOTICE_BYTES
 from mpcjax.net.frame import Frame, control, encode
 from mpcjax.net.greeting import Greeting
 from mpcjax.net.identity import create
+from mpcjax.net.inbox import LAST
 from mpcjax.net.signing import CONTEXT, statement
 from mpcjax.net.tls import context
 from tests.net._consortium import LIMITS, SOON, data, due, until
