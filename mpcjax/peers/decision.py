@@ -148,10 +148,9 @@ class Decision:
 
     def _wanted(self, peer: int, claim: Claim, signer: int) -> bool:
         """Whether a signature is about anything. What one peer can have kept here is bounded."""
-        if claim.kind == ACCEPT:
-            return signer < self.links.peers and claim in self._claims
-        if claim.kind == EXPIRED:
-            return signer < self.links.peers and claim == Claim(EXPIRED)
+        if claim.kind in (ACCEPT, EXPIRED):  # who accepts something first passes on that t + 1 members have signed it
+            known = claim == Claim(EXPIRED) or self._claimed(self._claims.get(claim))
+            return signer < self.links.peers and known
         few = claim.kind in (SILENT, CAUGHT) or self._taken[peer, claim.kind, signer] < RELAYED
         return signer in self.members and of_members(claim, self.members) and few
 
@@ -208,9 +207,9 @@ class Decision:
             return None, self._named(SILENT)
         if 2 <= slot <= LATER[SILENT]:
             self._say_who_is_silent()
-        waited = (Claim(EXPIRED), self.links.me) in self._signatures
-        if self._start is None and time.monotonic() >= until and not waited:
-            self._sign([Claim(EXPIRED)])
+        expired = Claim(EXPIRED)
+        if self._start is None and time.monotonic() >= until and (expired, self.links.me) not in self._signatures:
+            self._sign([expired])
         return None
 
     def may_open(self, until: float) -> bool:
@@ -246,8 +245,7 @@ class Decision:
             self._passed_on = True
             self._tell(list(self._done.values()))
         expired = [(Claim(EXPIRED), who) for who in self._signers.get(Claim(EXPIRED), ())]
-        # more peers than the corrupt and those behind, if f + 1 honest ones are not
-        quorum = max(self.links.peers - self.corrupt, self.corrupt + 1)
+        quorum = max(self.links.peers - self.corrupt, self.corrupt + 1)  # more than are corrupt or behind
         for enough, known in ((self.threshold + 1, list(self._done.values())), (quorum, expired)):
             if self._start is None and len(known) >= enough:
                 self._start = at
@@ -278,11 +276,14 @@ class Decision:
             if self.links.me in self.members:
                 self._sign([Claim.caught(who)])
 
+    def _claimed(self, claim: Claim | None) -> bool:
+        """Whether more than t have signed it, who are members: `_wanted` takes a claim from no others."""
+        return claim is not None and len(self._signers[claim]) > self.threshold
+
     def _supported(self, claim: Claim) -> bool:
-        members = len(self._signers[claim])  # `_wanted` takes a claim from members alone
         others = len(self._signers.get(claim.accepted, ()))
         slot = max(self._slot() - LATER[claim.kind], 0)
-        return members > self.threshold and others >= min(slot, self.corrupt + 1)
+        return self._claimed(claim) and others >= min(slot, self.corrupt + 1)
 
     def _accept(self, claim: Claim) -> None:
         """And tells everybody, with no more signatures than anybody needs to accept it too."""
@@ -294,6 +295,5 @@ class Decision:
 
     def _tell(self, which: list[Signed]) -> None:
         for notice in notices(self.when, ((one, self._signatures[one]) for one in which)):
-            for peer in range(self.links.peers):
-                if peer != self.links.me:
-                    self.links.notify(peer, notice)
+            for peer in set(range(self.links.peers)) - {self.links.me}:
+                self.links.notify(peer, notice)

@@ -410,6 +410,18 @@ def test_a_flood_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert same(world.run(), ALL_BUT_0) == (X.subject, ())
 
 
+def test_who_accepts_what_too_few_members_claim_has_nothing_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or one corrupt member could sign many things, and each corrupt peer accept every one of them."""
+    one, checks = World(monkeypatch, (3,)).decisions[3], []
+    monkeypatch.setattr(
+        one.links, "signed", lambda *args: checks.append(args) or type(one.links).signed(one.links, *args)
+    )
+    one.hear(0, notice(record(X, 0), record(X.accepted, 0), record(X.accepted, 4)))
+    assert len(checks) == 1
+    one.hear(4, notice(record(X, 1), record(X.accepted, 4)))
+    assert len(checks) == 3 and one._signers[X.accepted] == {3, 4}
+
+
 def test_of_many_signatures_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """They go in several notices, each of which a channel takes."""
     members = tuple(range(700))
