@@ -55,6 +55,14 @@ def test_questions_that_come_too_often_are_not_answered() -> None:
     assert [(peer, label) for peer, _, label in sent] == [(1, "history/0/0"), (2, "history/5/1")]
 
 
+def test_a_question_costs_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that answers reads notices, on whose time agreement rests; a digest of 100 MB takes a tenth of a second."""
+    history = History(Net(3).ends[0], 1, record())
+    history.add(0, record(1.0))
+    monkeypatch.setattr("mpcjax.peers.history.digest", None)
+    assert history.answer(1, question(0, 1)) and (0, 1, (2**32 - 1, 0), "history/0/1") in history.links.net.box  # type: ignore[attr-defined]
+
+
 def test_an_honest_peer_that_asks_for_round_after_round_is_answered_every_time() -> None:
     net = Net(PEERS, slot=0.4)
     mine, *others = histories(net)
