@@ -116,7 +116,7 @@ class Node:
             failed.append(found)
             if self._decisions[number, k].opened():
                 break
-        self.history.add(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
+        self._ended(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         committees = [list(members) for members, _ in failed]
         raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
 
@@ -129,8 +129,7 @@ class Node:
         )  # or arrays of rounds that went on without this peer could leave no room for answers
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
-        self.history.add(number, found)
-        self._early.forget(number)
+        self._ended(number, found)
         done = Round(found.outcome, number, found.attempt, found.members, (), 0.0, {})
         return (done if found.stands else None), running
 
@@ -207,14 +206,18 @@ class Node:
 
     def _settle(self, done: Round) -> None:
         self.conduct = self.conduct.settled(done.outcome, done.liars)
-        self.history.add(done.number, Record(done.attempt, done.members, self.conduct, done.outcome))
+        self._ended(done.number, Record(done.attempt, done.members, self.conduct, done.outcome))
+
+    def _ended(self, number: int, record: Record) -> None:
+        """However the round has ended, what was kept of those before is of no use any more."""
+        self.history.add(number, record)
         with self._lock:
             for table in (self._decisions, self._packed):
-                for when in [when for when in table if when[0] < done.number]:
+                for when in [when for when in table if when[0] < number]:
                     del table[when]
-            for one in [one for one in self._given if one[1][0] < done.number]:
+            for one in [one for one in self._given if one[1][0] < number]:
                 self._given.remove(one)
-        self._early.forget(done.number)
+        self._early.forget(number)
 
     def _is_behind(self, number: int, k: int) -> bool:
         """Whether the round is over for an honest peer, or something of one about this attempt was not kept."""
