@@ -260,6 +260,18 @@ def test_a_notice_that_is_too_long_ends_that_channel_only(consortium):
     others_go_on(b, c)
 
 
+@pytest.mark.parametrize("array", [np.array(1, np.uint8), np.zeros((2, 2), np.uint8), np.zeros(4, np.uint64)])
+def test_a_notice_of_another_form_ends_that_channel_only(consortium, array):
+    """And reaches nobody who would stumble over it."""
+    b, c = consortium.channels(1), consortium.channels(2)
+    heard = []
+    b.on_notice(lambda peer, notice: heard.append(notice))
+    rogue = consortium.rogue(consortium.config(0), 1)
+    rogue.send(*numbered(Frame(Kind.DATA, array, round=LAST, label=NOTICE)))
+    assert rogue.hung_up() and not heard and b.faults("a")["frame"] == 1
+    others_go_on(b, c)
+
+
 def test_a_slow_sender_is_named_and_may_finish(consortium):
     b, c = consortium.channels(1), consortium.channels(2)
     rogue = consortium.rogue(consortium.config(0), 1)
