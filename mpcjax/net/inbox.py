@@ -14,6 +14,7 @@ from mpcjax.net.frame import Frame, Head
 
 ENTRY_BYTES = 1024  # what Python keeps for a frame besides its payload, generously
 LAST = (1 << 32) - 1  # the round of what no `advance` forgets
+ANSWERS = 64  # of that round so many are still refused a second time: of older questions none is on its way
 Key = tuple[int, int, str]
 
 
@@ -24,7 +25,9 @@ class Inbox:
         self._limit, self._freed = limit, freed
         self._changed = threading.Condition()
         self._frames: dict[Key, Frame] = {}
-        self._taken: set[Key] = set()  # as many as were asked for since the last `advance`
+        self._taken: dict[
+            Key, None
+        ] = {}  # as many as were asked for since the last `advance`, and some of the round `LAST`
         self._used, self._asking = 0, False
         self._floor = (0, 0)
 
@@ -89,7 +92,7 @@ class Inbox:
                     return None
                 self._changed.wait(left)
             frame = self._frames.pop(key)
-            self._taken.add(key)
+            self._taken[key] = None
             self._used -= _cost(frame)
         self._freed()
         return frame
@@ -99,7 +102,7 @@ class Inbox:
         with self._changed:
             if (frame := self._frames.pop(key, None)) is not None:
                 self._used -= _cost(frame)
-            self._taken.add(key)
+            self._taken[key] = None
         self._freed()
 
     def advance(self, floor: tuple[int, int]) -> int:
@@ -109,7 +112,8 @@ class Inbox:
             old = [key for key in self._frames if key[:2] < self._floor]
             for key in old:
                 self._used -= _cost(self._frames.pop(key))
-            self._taken = {key for key in self._taken if key[:2] >= self._floor}
+            lasting = [key for key in self._taken if key[0] == LAST][-ANSWERS:]
+            self._taken = dict.fromkeys([*(key for key in self._taken if self._floor <= key[:2] < (LAST, 0)), *lasting])
             self._changed.notify_all()
         self._freed()
         return len(old)
