@@ -188,6 +188,19 @@ def test_that_members_opened_is_believed_of_t_plus_one(monkeypatch: pytest.Monke
         assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == (len(saying) == 2)
 
 
+def test_a_member_opens_when_it_has_accepted_that_t_plus_one_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither after its own word, nor after that of a corrupt peer that it accepts it."""
+    world = World(monkeypatch, ALL_BUT_0)
+    one = world.decisions[1]
+    one.say(SHOWN)
+    world.inject(0.0, 1, (SHOWN.accepted, 0), (SHOWN, 4))
+    world.run(until=1.0)
+    assert not one.may_open(world.now)
+    world.say(1.0, 2, SHOWN)
+    world.run(until=2.0)
+    assert one.may_open(world.now) and world.decisions[2].may_open(world.now)
+
+
 def test_who_has_no_seat_cannot_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, ALL_BUT_0[:3])
     world.inject(0.0, 1, (SHOWN, 4))

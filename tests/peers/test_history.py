@@ -145,6 +145,19 @@ def test_a_peer_that_is_not_given_an_accepted_outcome_asks_all_for_it() -> None:
     assert peer._done(node, 9, np.zeros(3, np.float32), None) is taken and not peer._late
 
 
+def test_a_peer_that_came_back_takes_no_part_until_a_round_has_begun_after_it_came() -> None:
+    """It might have dealt before, in rounds that are over when it asks for them or about to be."""
+    missed = [(SimpleNamespace(number=number, attempt=0), number == 8) for number in (6, 7, 8)]
+    node: Any = SimpleNamespace(missed=lambda number: missed[number - 6])
+    peer = object.__new__(Peer)
+    peer._behind, peer._late, peer._asked = True, False, False
+    behind = []
+    for number in (6, 7, 8):
+        peer._missed(node, number)
+        behind.append(peer._behind)
+    assert behind == [True, True, False], "it waited for the end of round 8, so it is there when 9 begins"
+
+
 def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
     """The others may have agreed that nobody has opened; a round that is repeated then would show two outputs."""
     said = list[Any]()

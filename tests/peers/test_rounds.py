@@ -297,6 +297,19 @@ def test_a_broadcast_that_differs_is_found_by_its_echo() -> None:
         assert done.failed == ((MEMBERS, ()),)
 
 
+def test_a_signature_in_an_echo_that_is_not_right_ends_the_attempt() -> None:
+    """Without it nobody could show later that its sender told members different things."""
+    spoilt = list[int]()
+
+    def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        if spoilt or (who, receiver, name) != (CHEAT, MEMBERS[2], "deal/coin#1/echo"):
+            return x
+        spoilt.append(who)
+        return np.concatenate([x[:-1], x[-1:] ^ 1])
+
+    assert agreed(play(consortium(net(cheat))), HONEST).failed == ((MEMBERS, ()),)
+
+
 @pytest.mark.parametrize(
     "label", ["deal/coin#1", *(pytest.param(label, marks=LONG) for label in sorted(BROADCASTS - {"deal/coin#1"}))]
 )

@@ -170,6 +170,8 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
             "threshold = 2\ncommittee = 3",
             "run.protocol.threshold is 2, legal: a whole number of corrupt members in 1..1",
         ),
+        # with more, honest peers that begin late could be too few
+        ("corrupt = 2", "run.protocol.corrupt is 2, legal: a whole number of peers in 0..1"),
         ("corupt = 1", "did you mean 'corrupt'"),
         # with a threshold of 0 a share is the secret
         ("threshold = 0", "run.protocol.threshold is 0, legal: a whole number of corrupt members in 1..1"),
