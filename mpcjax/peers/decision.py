@@ -31,9 +31,8 @@ So all agree, too, on whether anybody may have seen an output of an attempt that
 Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was silent
 and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than
 `Links.slot`. A slot of the count is twice that: they start as far apart as one takes, and what one sends must come in the next
-slot of all. At most t of the members
-and f of the peers corrupt, else nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an
-outcome is only as good as its members: see `mpcjax.committee_size`.
+slot of all. At most t of the members and f of the peers corrupt or gone, else nothing; and for a peer that was late, f + 1
+honest ones that were not. A claim about an outcome is only as good as its members: see `mpcjax.committee_size`.
 """
 
 from __future__ import annotations
