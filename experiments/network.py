@@ -46,7 +46,7 @@ rounds = {rounds}
 [run.protocol]
 corrupt = 2
 committee = 5
-slot_seconds = 0.5
+slot_seconds = 0.25
 grace_seconds = 3.0
 """
 

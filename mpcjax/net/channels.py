@@ -36,10 +36,9 @@ from mpcjax.net.errors import FrameError, Gone, Malformed, Silent
 from mpcjax.net.flow import NOTICE, NOTICE_BYTES
 from mpcjax.net.frame import CARRIES_DATA, Frame, Kind
 from mpcjax.net.identity import Identity
+from mpcjax.net.inbox import LAST
 from mpcjax.net.roster import Roster, Who
 from mpcjax.net.signing import CONTEXT, statement
-
-LAST = (1 << 32) - 1  # the round of what no `advance` forgets
 
 
 class Channels(Roster):
@@ -208,6 +207,11 @@ class Channels(Roster):
     def forget(self, peer: Who, *, round: int, attempt: int, label: str) -> None:
         """What `peer` has sent under this label, or sends later, is dropped, as if it had been received."""
         self._link(peer)[1].inbox.drop((round, attempt, label))
+
+    def asking(self, asking: bool) -> None:
+        """Whether others are asked for something that comes in the round `LAST`: what they sent for rounds makes way for it."""
+        for link in self._others:
+            link.inbox.asks(asking)
 
     def advance(self, round: int, attempt: int) -> None:
         """Now is this (round, attempt): what is older and arrives, or has arrived, is dropped and counted as `stale`.

@@ -6,6 +6,7 @@ Counts convince this peer alone: nothing here proves anything to others. Their n
 - `replayed`: a frame with a sequence number that came before
 - `duplicate`: a second frame for the same (round, attempt, label)
 - `stale`: a frame for a (round, attempt) that is over here; honest peers that are late send some
+- `crowded`: an array for which there was no room while this peer asked what it missed; honest peers that are ahead send some
 - `overflow`: it did not take what was sent to it, and what was queued for it was forgotten
 - `malformed`, `signature`: an awaited array of another kind, dtype or shape, or with a signature that is not its own
 - `agreement`: it greeted with other parameters of the run
@@ -45,7 +46,7 @@ class Faults:
             self._counts[fault] += 1
             count = self._counts[fault]
         # a flood of faults is no flood of lines
-        level = logging.WARNING if fault != "stale" and count & (count - 1) == 0 else logging.DEBUG
+        level = logging.WARNING if fault not in ("stale", "crowded") and count & (count - 1) == 0 else logging.DEBUG
         note(level, "fault", peer=self.peer, fault=fault, count=count, **fields)
 
     def counts(self) -> dict[str, int]:

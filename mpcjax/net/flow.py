@@ -90,6 +90,8 @@ class Flow:
         if head.label == NOTICE and head.sequence > self._received:
             if head.body > NOTICE_BYTES:
                 raise FrameError(f"bytes of a notice is {head.body}, legal: 0..{NOTICE_BYTES}")
+            if (head.dtype, len(head.shape)) != (np.uint8, 1):
+                raise FrameError(f"a notice is {head.dtype} {list(head.shape)}, legal: uint8 of one dimension")
             self.notice((await wire.body(head)).array)
             self._received = head.sequence
             self._work.set()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 import os
 import stat
@@ -46,7 +47,7 @@ class Certificate:
     def pem(self) -> str:
         return x509.load_der_x509_certificate(self.der).public_bytes(Encoding.PEM).decode()
 
-    @property
+    @functools.cached_property  # notices are checked by the hundred, and reading a certificate takes as long as that
     def key(self) -> Ed25519PublicKey:
         key = x509.load_der_x509_certificate(self.der).public_key()
         if not isinstance(key, Ed25519PublicKey):

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from mpcjax.net.frame import Frame, Head
 
 ENTRY_BYTES = 1024  # what Python keeps for a frame besides its payload, generously
+LAST = (1 << 32) - 1  # the round of what no `advance` forgets
+ANSWERS = 64  # of that round so many are still refused a second time: of older questions none is on its way
 Key = tuple[int, int, str]
 
 
@@ -23,8 +25,10 @@ class Inbox:
         self._limit, self._freed = limit, freed
         self._changed = threading.Condition()
         self._frames: dict[Key, Frame] = {}
-        self._taken: set[Key] = set()  # as many as were asked for since the last `advance`
-        self._used = 0
+        self._taken: dict[
+            Key, None
+        ] = {}  # as many as were asked for since the last `advance`, and some of the round `LAST`
+        self._used, self._asking = 0, False
         self._floor = (0, 0)
 
     @property
@@ -33,9 +37,24 @@ class Inbox:
         return self._used
 
     def refusal(self, head: Head) -> str | None:
-        """The fault for which a frame is not taken: `stale` or `duplicate`."""
+        """The fault for which a frame is not taken: `stale`, `duplicate` or `crowded`."""
         with self._changed:
-            return self._refusal(head.key)
+            return self._refusal(head.key) or self._crowded(head)
+
+    def asks(self, asking: bool) -> None:
+        """Whether an answer is waited for, which is in the round `LAST`. Then arrays that do not fit are dropped: nothing behind
+        them would be read before somebody takes some. And those that are kept make way for answers, the latest first."""
+        with self._changed:
+            self._asking = asking
+        self._freed()
+
+    def _crowded(self, head: Head) -> str | None:
+        if self._asking and head.round == LAST:
+            for key in sorted((key for key in self._frames if key[0] < LAST), reverse=True):
+                if self._fits(head):
+                    break
+                self._used -= _cost(self._frames.pop(key))
+        return "crowded" if self._asking and not self._fits(head) else None
 
     def _refusal(self, key: Key) -> str | None:
         if key[:2] < self._floor:
@@ -44,7 +63,10 @@ class Inbox:
 
     def room(self, head: Head) -> bool:
         with self._changed:
-            return self._used + head.body + ENTRY_BYTES <= self._limit
+            return self._fits(head)
+
+    def _fits(self, head: Head) -> bool:
+        return self._used + head.body + ENTRY_BYTES <= self._limit
 
     def put(self, frame: Frame) -> str | None:
         """Takes the frame in, or returns the fault for which it does not."""
@@ -70,7 +92,7 @@ class Inbox:
                     return None
                 self._changed.wait(left)
             frame = self._frames.pop(key)
-            self._taken.add(key)
+            self._taken[key] = None
             self._used -= _cost(frame)
         self._freed()
         return frame
@@ -80,7 +102,7 @@ class Inbox:
         with self._changed:
             if (frame := self._frames.pop(key, None)) is not None:
                 self._used -= _cost(frame)
-            self._taken.add(key)
+            self._taken[key] = None
         self._freed()
 
     def advance(self, floor: tuple[int, int]) -> int:
@@ -90,7 +112,8 @@ class Inbox:
             old = [key for key in self._frames if key[:2] < self._floor]
             for key in old:
                 self._used -= _cost(self._frames.pop(key))
-            self._taken = {key for key in self._taken if key[:2] >= self._floor}
+            lasting = [key for key in self._taken if key[0] == LAST][-ANSWERS:]
+            self._taken = dict.fromkeys([*(key for key in self._taken if self._floor <= key[:2] < (LAST, 0)), *lasting])
             self._changed.notify_all()
         self._freed()
         return len(old)

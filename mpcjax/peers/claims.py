@@ -44,6 +44,13 @@ class Claim:
 Signed = tuple[Claim, int]  # and who signed it
 
 
+def of_members(claim: Claim, members: tuple[int, ...]) -> bool:
+    """Whether it is something that a member may say in an attempt of these."""
+    if claim.kind in (SILENT, CAUGHT):
+        return claim in [Claim(claim.kind, who.to_bytes(32, "big")) for who in members]
+    return claim.kind in (VOUCH, TOLD) or claim in (Claim(ABORT), Claim(OPENED))
+
+
 def statement(claim: Claim, when: tuple[int, int]) -> bytes:
     """The bytes that are signed, for the attempt `when`."""
     return b"mpcjax decision" + struct.pack("<cIH", claim.kind, *when) + claim.subject

@@ -8,8 +8,8 @@ corrupt. What an honest peer accepts before, all accept one slot later; what it 
 peer, which has sent it to all (Dolev, Strong 1983, signed messages). So all have decided after f + 2 slots.
 
 Time is counted from when a peer knows that t + 1 members have done with the attempt. One of them is honest, and has done with
-it only after n - f peers had begun (`Node`): so with n > 3 f at least f + 1 honest peers are not late, and what these accept
-has the f + 1 acceptances that a late one needs. It tells everybody how it knows, so
+it only after 2 f + 1 peers had begun (`Node`): so at least f + 1 honest peers are not late, and what these accept has the
+f + 1 acceptances that a late one needs. It tells everybody how it knows, so
 all honest peers start within the time of a message. A peer that begins with the attempt later than others counts from when
 the notices had come: it is too late for signatures that were held back for it alone.
 
@@ -29,10 +29,10 @@ A member says that it has *opened* before it sends its share of the output, and 
 So all agree, too, on whether anybody may have seen an output of an attempt that failed; corrupt members cannot claim it alone.
 
 Guarantee: if one honest peer accepts an outcome, all do, and the same one; if nobody honest does, all agree on who was silent
-and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than half a slot
-(they start as far apart as one takes, and what one of them sends must come in the next slot of all). At most t of the members
-and f of the peers corrupt, else nothing; and for a peer that was late, f + 1 honest ones that were not. A claim about an
-outcome is only as good as its members: see `mpcjax.committee_size`.
+and who is caught, and no honest member is caught. Assumes synchrony: a notice between honest peers takes less than
+`Links.slot`. A slot of the count is twice that: they start as far apart as one takes, and what one sends must come in the next
+slot of all. At most t of the members and f of the peers corrupt or gone, else nothing; and for a peer that was late, f + 1
+honest ones that were not. A claim about an outcome is only as good as its members: see `mpcjax.committee_size`.
 """
 
 from __future__ import annotations
@@ -57,12 +57,14 @@ from mpcjax.peers.claims import (
     Claim,
     Signed,
     notices,
+    of_members,
     records,
     statement,
 )
 from mpcjax.peers.early import room
 from mpcjax.peers.links import Links, Lost
 
+NOTICES = 2  # that may follow each other in a slot of the count
 DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
 RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
 LATER = {VOUCH: 1, OPENED: 1, SILENT: 3, CAUGHT: 3}  # slots after the start from which claims of a kind are counted
@@ -145,15 +147,11 @@ class Decision:
 
     def _wanted(self, peer: int, claim: Claim, signer: int) -> bool:
         """Whether a signature is about anything. What one peer can have kept here is bounded."""
-        if claim.kind == ACCEPT:
-            return signer < self.links.peers and claim in self._claims
-        if claim.kind == EXPIRED:
-            return signer < self.links.peers and claim == Claim(EXPIRED)
-        subjects = {kind: [Claim(kind)] for kind in (ABORT, OPENED)}
-        subjects |= {SILENT: [Claim.silent(who) for who in self.members], VOUCH: [claim], TOLD: [claim]}
-        subjects |= {CAUGHT: [Claim.caught(who) for who in self.members]}
+        if claim.kind in (ACCEPT, EXPIRED):  # who accepts something first passes on that t + 1 members have signed it
+            known = claim == Claim(EXPIRED) or self._claimed(self._claims.get(claim))
+            return signer < self.links.peers and known
         few = claim.kind in (SILENT, CAUGHT) or self._taken[peer, claim.kind, signer] < RELAYED
-        return signer in self.members and claim in subjects.get(claim.kind, ()) and few
+        return signer in self.members and of_members(claim, self.members) and few
 
     def _take(self, peer: int, one: Signed, signature: bytes) -> None:
         claim, signer = one
@@ -208,9 +206,9 @@ class Decision:
             return None, self._named(SILENT)
         if 2 <= slot <= LATER[SILENT]:
             self._say_who_is_silent()
-        waited = (Claim(EXPIRED), self.links.me) in self._signatures
-        if self._start is None and time.monotonic() >= until and not waited:
-            self._sign([Claim(EXPIRED)])
+        expired = Claim(EXPIRED)
+        if self._start is None and time.monotonic() >= until and (expired, self.links.me) not in self._signatures:
+            self._sign([expired])
         return None
 
     def may_open(self, until: float) -> bool:
@@ -246,7 +244,8 @@ class Decision:
             self._passed_on = True
             self._tell(list(self._done.values()))
         expired = [(Claim(EXPIRED), who) for who in self._signers.get(Claim(EXPIRED), ())]
-        for enough, known in ((self.threshold + 1, list(self._done.values())), (self._quorum(), expired)):
+        quorum = max(self.links.peers - self.corrupt, self.corrupt + 1)  # more than are corrupt or behind
+        for enough, known in ((self.threshold + 1, list(self._done.values())), (quorum, expired)):
             if self._start is None and len(known) >= enough:
                 self._start = at
                 self._tell(known)
@@ -260,12 +259,8 @@ class Decision:
                 self._accept(claim)
         self._changed.notify_all()
 
-    def _quorum(self) -> int:
-        """Of peers for which the attempt expired: more than the corrupt and those behind, if f + 1 honest ones are not."""
-        return max(self.links.peers - self.corrupt, self.corrupt + 1)
-
     def _slot(self) -> int:
-        return 0 if self._start is None else int((time.monotonic() - self._start) / self.links.slot)
+        return 0 if self._start is None else int((time.monotonic() - self._start) / (NOTICES * self.links.slot))
 
     def _say_who_is_silent(self) -> None:
         claims = [Claim.silent(who) for who in self.members if who not in self._done and who != self.links.me]
@@ -280,11 +275,14 @@ class Decision:
             if self.links.me in self.members:
                 self._sign([Claim.caught(who)])
 
+    def _claimed(self, claim: Claim | None) -> bool:
+        """Whether more than t have signed it, who are members: `_wanted` takes a claim from no others."""
+        return claim is not None and len(self._signers[claim]) > self.threshold
+
     def _supported(self, claim: Claim) -> bool:
-        members = len(self._signers[claim])  # `_wanted` takes a claim from members alone
         others = len(self._signers.get(claim.accepted, ()))
         slot = max(self._slot() - LATER[claim.kind], 0)
-        return members > self.threshold and others >= min(slot, self.corrupt + 1)
+        return self._claimed(claim) and others >= min(slot, self.corrupt + 1)
 
     def _accept(self, claim: Claim) -> None:
         """And tells everybody, with no more signatures than anybody needs to accept it too."""
@@ -296,6 +294,5 @@ class Decision:
 
     def _tell(self, which: list[Signed]) -> None:
         for notice in notices(self.when, ((one, self._signatures[one]) for one in which)):
-            for peer in range(self.links.peers):
-                if peer != self.links.me:
-                    self.links.notify(peer, notice)
+            for peer in set(range(self.links.peers)) - {self.links.me}:
+                self.links.notify(peer, notice)

@@ -40,7 +40,10 @@ class Election:
 
 
 def agree_on_seed(links: Links, own: bytes | None = None) -> bytes:
-    """Needs all peers: raises `Lost` for one that does not come, `Abort` where somebody told different things."""
+    """Needs all peers: raises `Lost` for one that does not come, `Abort` where somebody told different things.
+
+    All honest peers that go on have the same seed. One corrupt peer can, in the last message, make some stop and others go on.
+    """
     own = os.urandom(32) if own is None else own
     commitments = _from_all(links, "commitment", _commitment(own, links.me))
     _echo(links, "commitment", commitments)
@@ -49,7 +52,9 @@ def agree_on_seed(links: Links, own: bytes | None = None) -> bytes:
         right = np.array_equal(_commitment(value.tobytes(), peer), commitments[peer])
         if not verdict("commitment", right):
             raise Abort("commitment", phase="start", parties=[peer], remedy="leave this peer out of the consortium")
-    _echo(links, "opened", shown)  # everybody has got all of them, or nobody goes on
+    _echo(
+        links, "opened", shown
+    )  # all who go on have the same seed; others may stop where a peer tells only them of another
     return hashlib.sha256(b"mpcjax seed" + shown.tobytes()).digest()
 
 

@@ -61,21 +61,26 @@ class History:
     def __init__(self, links: Links, corrupt: int, blank: Record):
         self.links, self.corrupt, self.blank = links, corrupt, blank
         self._records: dict[int, np.ndarray] = {}  # by round, the oldest first
+        self._digests: dict[
+            int, bytes
+        ] = {}  # of these; made once, as the network's thread answers, in which notices wait
         self._forgotten = 0  # rounds before this one are not kept any more
         self._turn, self._paced = 0, -math.inf
         self._answered: dict[tuple[int, bytes], float] = {}
 
     def add(self, number: int, record: Record) -> None:
-        self._records[number] = record.packed(self.links.peers)
+        packed = record.packed(self.links.peers)
+        self._digests[number], self._records[number] = digest(packed), packed
         while len(self._records) > KEPT or sum(one.nbytes for one in self._records.values()) > max(
             KEPT_BYTES, self._records[number].nbytes
         ):
             oldest = next(iter(self._records))
-            del self._records[oldest]
+            del self._records[oldest], self._digests[oldest]
             self._forgotten = max(self._forgotten, oldest + 1)
 
     def takes_over(self, before: History) -> None:
         """What a history of other shapes knows: whoever asks for it has those shapes."""
+        self._digests = before._digests | self._digests
         self._records, self._forgotten = before._records | self._records, max(before._forgotten, self._forgotten)
         self._turn = max(before._turn, self._turn)  # or an answer would have the name of one that was had before
 
@@ -90,17 +95,16 @@ class History:
         now = time.monotonic()
         if now - self._answered.get((peer, kind), -math.inf) >= self.links.slot * OFTEN / 2:
             self._answered[peer, kind] = now
-            packed = self._records.get(number)
             if kind == ASK:
-                self.links.send(peer, TIMELESS, f"{HISTORY}/{number}/{turn}", self._summary(number, packed))
-            elif packed is not None:
+                self.links.send(peer, TIMELESS, f"{HISTORY}/{number}/{turn}", self._summary(number))
+            elif (packed := self._records.get(number)) is not None:
                 self.links.send(peer, TIMELESS, f"{RECORD}/{number}/{turn}", packed)
         return True
 
-    def _summary(self, number: int, packed: np.ndarray | None) -> np.ndarray:
+    def _summary(self, number: int) -> np.ndarray:
         """A first byte, and the digest of the record where there is one."""
-        if packed is not None:
-            return np.frombuffer(FINISHED + digest(packed), np.uint8)
+        if (found := self._digests.get(number)) is not None:
+            return np.frombuffer(FINISHED + found, np.uint8)
         return np.frombuffer((FORGOTTEN if number < self._forgotten else UNKNOWN) + bytes(32), np.uint8)
 
     def ask(self, number: int, until: float) -> tuple[Record, bool]:
@@ -109,20 +113,24 @@ class History:
         Raises `Lost` where too few answer or agree until the time `until`, or f + 1 have forgotten it.
         """
         running = False
-        for summary, givers in self._told(number, until):
-            if summary[:1] == FINISHED and (packed := self._fetched(number, summary[1:], givers)) is not None:
-                return self.blank.unpacked(packed, self.links.peers), running
-            if summary[:1] == FORGOTTEN:
-                raise Lost(self.links.me, f"{HISTORY}/{number}", f"the others have forgotten it; begin anew{REMEDY}")
-            running = running or summary[:1] == UNKNOWN
+        with self.links.asking():
+            for summary, givers in self._told(number, until):
+                if summary[:1] == FINISHED and (packed := self._fetched(number, summary[1:], givers)) is not None:
+                    return self.blank.unpacked(packed, self.links.peers), running
+                if summary[:1] == FORGOTTEN:
+                    raise Lost(
+                        self.links.me, f"{HISTORY}/{number}", f"the others have forgotten it; begin anew{REMEDY}"
+                    )
+                running = running or summary[:1] == UNKNOWN
         raise Lost(
             self.links.me, f"{HISTORY}/{number}", f"fewer than {self.corrupt + 1} peers gave the same outcome of it"
         )
 
     def finished(self, number: int, until: float) -> bool:
         """Whether round `number` has ended, with an outcome or without, as f + 1 peers say. `Lost` where too few say either."""
-        for summary, _ in self._told(number, until):
-            return summary[:1] != UNKNOWN
+        with self.links.asking():
+            for summary, _ in self._told(number, until):
+                return summary[:1] != UNKNOWN
         raise Lost(
             self.links.me, f"{HISTORY}/{number}", f"fewer than {self.corrupt + 1} peers say whether it has ended"
         )

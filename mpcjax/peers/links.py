@@ -7,6 +7,7 @@ handed over at once, whatever the receiver waits for. Both come from whom they s
 from __future__ import annotations
 
 import abc
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -83,6 +84,11 @@ class Links(abc.ABC):
 
     def forget(self, peer: int, when: tuple[int, int], label: str) -> None:  # noqa: B027 (where nothing is kept)
         """What the peer may still send under this label is of no use."""
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """While others are asked what this peer has missed: what they have sent for rounds since then makes way for answers."""
+        yield
 
     def present(self, peer: int) -> bool:
         """Whether there is a connection with the peer now."""

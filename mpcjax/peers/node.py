@@ -102,6 +102,7 @@ class Node:
                 f"round={number}: legal are rounds from {self.last + 1} on; they count up, each number is used once"
             )
         self.last = number
+        self.links.advance((number, 0))
         start, failed = time.monotonic(), []
         self._say_to_all(_BEGUN.pack(b"R", number))
         for k in range(self.attempts):
@@ -115,7 +116,7 @@ class Node:
             failed.append(found)
             if self._decisions[number, k].opened():
                 break
-        self.history.add(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
+        self._ended(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         committees = [list(members) for members, _ in failed]
         raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
 
@@ -123,11 +124,12 @@ class Node:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
         self.last = max(self.last, number)
+        self.links.advance(
+            (number + 1, 0)
+        )  # or arrays of rounds that went on without this peer could leave no room for answers
         found, running = self.history.ask(number, time.monotonic() + LONG * self.links.patience)
         self.conduct = found.conduct
-        self.history.add(number, found)
-        self._early.forget(number)
-        self.links.advance((number, found.attempt))
+        self._ended(number, found)
         done = Round(found.outcome, number, found.attempt, found.members, (), 0.0, {})
         return (done if found.stands else None), running
 
@@ -161,8 +163,7 @@ class Node:
             outcome = attempt(self.programs, wire, task)
         except (Abort, Lost, Stopped) as error:
             LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
-            if wire.seat is not None:
-                self._await_others(wire)
+            if wire.seat is not None and self._others_begun(wire):
                 decision.say(Claim(ABORT))
             return None
         if outcome is None:
@@ -174,15 +175,18 @@ class Node:
                 self.links.send(peer, wire.when, GIVEN, packed)
         return packed
 
-    def _await_others(self, wire: Wire) -> None:
-        """Until n - f peers have begun with the round. Or a corrupt member and the fastest honest one could end an attempt, and
-        all honest ones that train for longer would come too late to agree on how. Who vouches need not wait: as many have
-        dealt."""
+    def _others_begun(self, wire: Wire) -> bool:
+        """Waits, at most as long as for anything, until 2 f + 1 peers have begun with the round: f + 1 honest ones. Or a corrupt
+        member and the fastest honest one could end an attempt, and all honest ones that train for longer would come too late to
+        agree on how. Where so many do not come this peer signs nothing: that it has waited, n - f peers must say.
+
+        Who vouches need not wait: n - f have dealt."""
         others = set(range(self.links.peers)) - {self.links.me}
-        while time.monotonic() < wire.long:
-            if 1 + sum(self._begun.get(peer, -1) >= wire.when[0] for peer in others) >= self.links.peers - self.corrupt:
-                return
+        while 1 + sum(self._begun.get(peer, -1) >= wire.when[0] for peer in others) < 2 * self.corrupt + 1:
+            if time.monotonic() >= wire.long:
+                return False
             time.sleep(self.links.slot / 8)
+        return True
 
     def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
         """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
@@ -202,14 +206,18 @@ class Node:
 
     def _settle(self, done: Round) -> None:
         self.conduct = self.conduct.settled(done.outcome, done.liars)
-        self.history.add(done.number, Record(done.attempt, done.members, self.conduct, done.outcome))
+        self._ended(done.number, Record(done.attempt, done.members, self.conduct, done.outcome))
+
+    def _ended(self, number: int, record: Record) -> None:
+        """However the round has ended, what was kept of those before is of no use any more."""
+        self.history.add(number, record)
         with self._lock:
             for table in (self._decisions, self._packed):
-                for when in [when for when in table if when[0] < done.number]:
+                for when in [when for when in table if when[0] < number]:
                     del table[when]
-            for one in [one for one in self._given if one[1][0] < done.number]:
+            for one in [one for one in self._given if one[1][0] < number]:
                 self._given.remove(one)
-        self._early.forget(done.number)
+        self._early.forget(number)
 
     def _is_behind(self, number: int, k: int) -> bool:
         """Whether the round is over for an honest peer, or something of one about this attempt was not kept."""

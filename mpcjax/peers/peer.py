@@ -38,11 +38,13 @@ WAITING = "waiting for=%s refusals=%s"  # every 5 seconds, every half a minute a
 class Terms:
     """What a consortium agrees on about the protocol, in `[run.protocol]` of its configuration.
 
-    `corrupt`: the most peers that may be corrupt, f, at most and by default (n - 1) / 3 rounded down, which is none of three:
-    with more, honest peers that begin late could be too few to learn what became of a round. `committee`:
+    `corrupt`: the most peers that may be corrupt or gone, f, at most and by default (n - 1) / 3 rounded down, which is none of
+    three: with more, honest peers that begin late could be too few to learn what became of a round. A peer that crashes while
+    it tells others what it has accepted parts them as a corrupt one would, so it counts, until it is back. `committee`:
     members m, by default as many as keep more than (m - 1) / 2 corrupt ones off but with chance 2^-40, at least 3.
     `threshold`: t, by default (m - 1) / 2, at least 1: with 0 every member would see all updates. `attempts` at a round.
-    `slot_seconds`: longer than any notice between honest peers takes; f + 5 of them go by after a failed attempt.
+    `slot_seconds`: longer than any notice between honest peers takes; 2 f + 10 of them go by after a failed
+    attempt.
     `grace_seconds`: after so long without a connection a peer is given up for the message it owes.
     """
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,14 @@ class Tls(Links):
 
     def forget(self, peer: int, when: tuple[int, int], label: str) -> None:
         self.channels.forget(peer, round=when[0], attempt=when[1], label=label)
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        self.channels.asking(True)
+        try:
+            yield
+        finally:
+            self.channels.asking(False)
 
     def present(self, peer: int) -> bool:
         return self._names[peer] in self.channels.connected()

@@ -13,6 +13,7 @@ from mpcjax.net import Channels, Frame, FrameError, Gone, Kind, Malformed, Silen
 from mpcjax.net.arrays import DTYPES
 from mpcjax.net.flow import NOTICE_BYTES
 from mpcjax.net.frame import control
+from mpcjax.net.inbox import ANSWERS, LAST, Inbox
 from tests.net._consortium import LIMITS, SOON, Consortium, data, due, until
 
 
@@ -345,6 +346,17 @@ def test_what_comes_too_late_for_anybody_takes_no_room(consortium):
         a.send("b", Frame(Kind.DATA, array, timeless, 0, f"{turn}"))
     a.notify("b", np.zeros(3, np.uint8))
     until(lambda: heard)
+
+
+def test_answers_to_old_questions_are_not_remembered_for_ever():
+    inbox = Inbox(1 << 20, lambda: None)
+    for number in range(1, 1000):
+        inbox.drop((LAST, 0, f"answer {number}"))
+        inbox.drop((number, 0, "array"))
+        inbox.advance((number, 0))
+    assert len(inbox._taken) == ANSWERS + 1
+    with pytest.raises(ValueError, match="was received before"):
+        inbox.take((LAST, 0, "answer 999"), 0.0, lambda: True)
 
 
 def test_a_notice_that_is_too_long_is_refused_where_it_is_sent(consortium):

@@ -15,12 +15,12 @@ import pytest
 
 from mpcjax.net import Gone, Kind, Malformed, Silent
 from mpcjax.net import config as configs
-from mpcjax.net.channels import LAST
 from mpcjax.net.faults import note
 from mpcjax.net.flow import NOTICE, NOTICE_BYTES
 from mpcjax.net.frame import Frame, control, encode
 from mpcjax.net.greeting import Greeting
 from mpcjax.net.identity import create
+from mpcjax.net.inbox import LAST
 from mpcjax.net.signing import CONTEXT, statement
 from mpcjax.net.tls import context
 from tests.net._consortium import LIMITS, SOON, data, due, until
@@ -257,6 +257,18 @@ def test_a_notice_that_is_too_long_ends_that_channel_only(consortium):
     with contextlib.suppress(OSError):  # it hangs up while this is being sent
         rogue.send(*numbered(Frame(Kind.DATA, np.zeros(NOTICE_BYTES + 1, np.uint8), round=LAST, label=NOTICE)))
     assert rogue.hung_up() and b._link("a")[1].inbox.used == 0
+    others_go_on(b, c)
+
+
+@pytest.mark.parametrize("array", [np.array(1, np.uint8), np.zeros((2, 2), np.uint8), np.zeros(4, np.uint64)])
+def test_a_notice_of_another_form_ends_that_channel_only(consortium, array):
+    """And reaches nobody who would stumble over it."""
+    b, c = consortium.channels(1), consortium.channels(2)
+    heard = []
+    b.on_notice(lambda peer, notice: heard.append(notice))
+    rogue = consortium.rogue(consortium.config(0), 1)
+    rogue.send(*numbered(Frame(Kind.DATA, array, round=LAST, label=NOTICE)))
+    assert rogue.hung_up() and not heard and b.faults("a")["frame"] == 1
     others_go_on(b, c)
 
 

@@ -48,6 +48,15 @@ def test_signatures(made, tmp_path):
     assert not made.certificate.verify("context", b"data", b"")
 
 
+def test_a_certificate_is_read_once(made, monkeypatch):
+    """Reading it takes as long as checking a signature, of which there are hundreds in a round."""
+    certificate, read = identities.Certificate(made.certificate.der), []
+    loads = x509.load_der_x509_certificate
+    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda der: read.append(der) or loads(der))
+    signature = made.sign("test", b"data")
+    assert all(certificate.verify("test", b"data", signature) for _ in range(3)) and len(read) == 1
+
+
 @pytest.mark.parametrize("context", ["", "x" * 256])
 def test_contexts_have_a_length(made, context):
     with pytest.raises(ValueError, match=r"legal: 1\.\.255"):

@@ -14,7 +14,8 @@ from mpcjax.peers.decision import Decision
 from mpcjax.peers.links import Links
 from tests.peers._memory import _signature
 
-WHEN, SLOT, DELAY = (3, 1), 1.0, 0.4
+WHEN, SLOT, DELAY = (3, 1), 1.0, 0.4  # `SLOT`: of the count
+PROMISED = SLOT / 2  # in less than that a notice between honest peers arrives
 NEVER = 1e9
 
 
@@ -23,7 +24,7 @@ class End(Links):
 
     def __init__(self, world: World, me: int):
         super().__init__()
-        self.world, self.me, self.peers, self.slot = world, me, world.peers, SLOT
+        self.world, self.me, self.peers, self.slot = world, me, world.peers, PROMISED
 
     def notify(self, peer: int, notice: np.ndarray) -> None:
         self.world.at(self.world.now + self.world.delay, self.me, peer, notice)

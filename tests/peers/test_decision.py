@@ -17,7 +17,7 @@ from mpcjax.net.flow import NOTICE_BYTES
 from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim, records
 from mpcjax.peers.decision import LATER
 from mpcjax.peers.links import Lost
-from tests.peers._clock import DELAY, NEVER, SLOT, WHEN, World, found, record
+from tests.peers._clock import DELAY, NEVER, PROMISED, SLOT, WHEN, World, found, record
 
 X, Y = Claim(VOUCH, b"x" * 32), Claim(VOUCH, b"y" * 32)
 GONE = Claim(ABORT)
@@ -188,6 +188,19 @@ def test_that_members_opened_is_believed_of_t_plus_one(monkeypatch: pytest.Monke
         assert same(world.run(), ALL_BUT_0) == (None, (0,)) and all_know(world, ALL_BUT_0) == (len(saying) == 2)
 
 
+def test_a_member_opens_when_it_has_accepted_that_t_plus_one_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither after its own word, nor after that of a corrupt peer that it accepts it."""
+    world = World(monkeypatch, ALL_BUT_0)
+    one = world.decisions[1]
+    one.say(SHOWN)
+    world.inject(0.0, 1, (SHOWN.accepted, 0), (SHOWN, 4))
+    world.run(until=1.0)
+    assert not one.may_open(world.now)
+    world.say(1.0, 2, SHOWN)
+    world.run(until=2.0)
+    assert one.may_open(world.now) and world.decisions[2].may_open(world.now)
+
+
 def test_who_has_no_seat_cannot_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch, ALL_BUT_0[:3])
     world.inject(0.0, 1, (SHOWN, 4))
@@ -268,6 +281,18 @@ def test_a_vouch_held_back_for_one_peer(
     started = 0.4  # at 1 and 2, when each has heard the other
     late = [(X, 0), *([(X.accepted, 0)] if accepting else [])]
     world.inject(started + slot * SLOT - before, receiver, *late, knowing=True)
+    same(world.run(), ALL_BUT_0)
+
+
+@pytest.mark.parametrize("at", [k / 20 for k in range(20, 120)])
+def test_notices_may_take_as_long_as_is_promised(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
+    """A member says that it has done with the attempt when another has long: to those two the count starts as long apart."""
+    world = World(monkeypatch, ALL_BUT_0, delay=0.98 * PROMISED)
+    world.say(0.0, 1, X)
+    for peer in (2, 3, 4):
+        world.inject(0.98 * PROMISED, peer, (GONE, 0))
+    world.say(2.5, 2, GONE)
+    world.inject(at, 1, (X, 0))
     same(world.run(), ALL_BUT_0)
 
 
@@ -396,6 +421,18 @@ def test_a_flood_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     world.say(0.0, 1, X)
     world.say(0.0, 2, X)
     assert same(world.run(), ALL_BUT_0) == (X.subject, ())
+
+
+def test_who_accepts_what_too_few_members_claim_has_nothing_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or one corrupt member could sign many things, and each corrupt peer accept every one of them."""
+    one, checks = World(monkeypatch, (3,)).decisions[3], []
+    monkeypatch.setattr(
+        one.links, "signed", lambda *args: checks.append(args) or type(one.links).signed(one.links, *args)
+    )
+    one.hear(0, notice(record(X, 0), record(X.accepted, 0), record(X.accepted, 4)))
+    assert len(checks) == 1
+    one.hear(4, notice(record(X, 1), record(X.accepted, 4)))
+    assert len(checks) == 3 and one._signers[X.accepted] == {3, 4}
 
 
 def test_of_many_signatures_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

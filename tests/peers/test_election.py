@@ -1,4 +1,4 @@
-"""The seed of all committees: the same for all, of everybody's making, or nobody starts."""
+"""The seed of all committees: the same for all who start, and of everybody's making."""
 
 from __future__ import annotations
 
@@ -98,3 +98,11 @@ def test_committees_follow_from_the_seed() -> None:
     assert drawn == [same.members(when) for when in whens] != [other.members(when) for when in whens]
     assert len(set(drawn)) > 50 and {peer for members in drawn for peer in members} == set(range(20))
     assert not set(one.members((0, 0), excluded=range(12))) & set(range(12))
+
+
+def test_a_lie_in_the_last_message_stops_whom_it_was_told_and_all_others_have_one_seed() -> None:
+    def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        return x ^ 1 if (who, receiver, name) == (0, 1, "start/opened/echo") else x
+
+    stopped, *others = start(Net(PEERS, patience=1.0, cheat=cheat))[1:]
+    assert isinstance(stopped, Abort) and isinstance(others[0], bytes) and len(set(others)) == 1

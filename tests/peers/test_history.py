@@ -55,6 +55,14 @@ def test_questions_that_come_too_often_are_not_answered() -> None:
     assert [(peer, label) for peer, _, label in sent] == [(1, "history/0/0"), (2, "history/5/1")]
 
 
+def test_a_question_costs_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that answers reads notices, on whose time agreement rests; a digest of 100 MB takes a tenth of a second."""
+    history = History(Net(3).ends[0], 1, record())
+    history.add(0, record(1.0))
+    monkeypatch.setattr("mpcjax.peers.history.digest", None)
+    assert history.answer(1, question(0, 1)) and (0, 1, (2**32 - 1, 0), "history/0/1") in history.links.net.box  # type: ignore[attr-defined]
+
+
 def test_an_honest_peer_that_asks_for_round_after_round_is_answered_every_time() -> None:
     net = Net(PEERS, slot=0.4)
     mine, *others = histories(net)
@@ -135,6 +143,19 @@ def test_a_peer_that_is_not_given_an_accepted_outcome_asks_all_for_it() -> None:
     assert peer._done(node, 8, np.zeros(3, np.float32), None) is later
     node.round = lambda *_: taken
     assert peer._done(node, 9, np.zeros(3, np.float32), None) is taken and not peer._late
+
+
+def test_a_peer_that_came_back_takes_no_part_until_a_round_has_begun_after_it_came() -> None:
+    """It might have dealt before, in rounds that are over when it asks for them or about to be."""
+    missed = [(SimpleNamespace(number=number, attempt=0), number == 8) for number in (6, 7, 8)]
+    node: Any = SimpleNamespace(missed=lambda number: missed[number - 6])
+    peer = object.__new__(Peer)
+    peer._behind, peer._late, peer._asked = True, False, False
+    behind = []
+    for number in (6, 7, 8):
+        peer._missed(node, number)
+        behind.append(peer._behind)
+    assert behind == [True, True, False], "it waited for the end of round 8, so it is there when 9 begins"
 
 
 def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:

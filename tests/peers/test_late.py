@@ -36,7 +36,7 @@ def alone(nodes: list[Node], number: int) -> Any:
 
 def test_who_has_heard_nothing_catches_up_and_says_nothing_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others have finished without it, and their notices are lost: it must not hold that the round failed."""
-    net = Net(PEERS, patience=2.0, slot=0.2)
+    net = Net(PEERS, patience=2.0, slot=0.1)
     nodes = consortium(net)
     hears, net.ends[LATE].heard = net.ends[LATE].heard, lambda peer, notice: None
     done = play(nodes, 0, without=(LATE,))[1]
@@ -122,6 +122,25 @@ def test_an_outcome_is_asked_of_all_members_before_any_is_waited_for() -> None:
     assert set(happened[: happened.index("wait")]) == {2, 3} and happened[happened.index("wait") :].count("wait") >= 3
 
 
+@pytest.mark.parametrize("missed", [False, True])
+def test_of_rounds_that_are_over_nothing_is_kept_however_they_ended(missed: bool) -> None:
+    """With an outcome; without one, as every broadcast differs; or learned from the others."""
+    net = Net(PEERS, patience=2.0, slot=0.1)
+    nodes = consortium(net, attempts=1)
+    node = nodes[LATE]
+    done = play(nodes, 0)[LATE]
+    node._given.add((1, (0, 0)))
+    assert list(node._decisions) == [(0, 0)] and (node._packed or LATE not in done.members)
+    net.cheat = lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
+    ends = play(nodes, 1, without=(LATE,) if missed else ())
+    assert isinstance(ends[1], Abort)
+    if missed:
+        assert node._early.about((1, 0)) and node.missed(1) == (None, False)
+    assert {when[0] for when in (*node._decisions, *node._packed)} <= {1} and not node._given
+    assert missed != ((1, 0) in node._decisions)
+    assert not node._early.about((0, 0))
+
+
 # notices kept for later
 
 
@@ -165,7 +184,7 @@ def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
 def test_attempts_that_failed_leave_room_for_more() -> None:
     """What honest peers say of a round whose committees all fail is kept whole."""
     net = Net(
-        PEERS, patience=2.0, slot=0.2, cheat=lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
+        PEERS, patience=2.0, slot=0.1, cheat=lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
     )
     nodes = consortium(net, attempts=3)
     early = nodes[LATE]._early

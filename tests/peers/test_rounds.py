@@ -35,7 +35,7 @@ def warm() -> None:
 
 
 def net(cheat: Cheat | None = None) -> Net:
-    return Net(PEERS, patience=2.0, slot=0.2, cheat=cheat)
+    return Net(PEERS, patience=2.0, slot=0.1, cheat=cheat)
 
 
 def agreed(found: list[Any], of: set[int]) -> Round:
@@ -295,6 +295,19 @@ def test_a_broadcast_that_differs_is_found_by_its_echo() -> None:
     for label in ("deal/coin#1", "deal/coin#1/echo"):
         done = agreed(play(consortium(net(lies(CHEAT, label, MEMBERS[2:])))), HONEST)
         assert done.failed == ((MEMBERS, ()),)
+
+
+def test_a_signature_in_an_echo_that_is_not_right_ends_the_attempt() -> None:
+    """Without it nobody could show later that its sender told members different things."""
+    spoilt = list[int]()
+
+    def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        if spoilt or (who, receiver, name) != (CHEAT, MEMBERS[2], "deal/coin#1/echo"):
+            return x
+        spoilt.append(who)
+        return np.concatenate([x[:-1], x[-1:] ^ 1])
+
+    assert agreed(play(consortium(net(cheat))), HONEST).failed == ((MEMBERS, ()),)
 
 
 @pytest.mark.parametrize(

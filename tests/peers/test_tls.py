@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
@@ -112,6 +113,35 @@ def test_a_peer_that_begins_anew_is_not_waited_for_until_it_says_that_it_takes_p
         assert all(one.outcome.bits["well"].all() for one in play(nodes, 3)), "it said so, and deals"
 
 
+@pytest.mark.parametrize("first", [0, 3, 4])
+def test_arrays_of_rounds_that_went_on_without_a_peer_do_not_keep_it_from_learning_what_became_of_them(
+    paths: list[Path], first: int
+) -> None:
+    """They fill its inbox, of rounds that it has left, of the one that it asks for, and of later ones."""
+    found = [configs.load(path) for path in paths[:2]]
+    small = dict(frame_bytes=1 << 20, inbox_bytes=1 << 22, queue_bytes=1 << 26)
+    found = [dataclasses.replace(one, limits=dataclasses.replace(one.limits, **small)) for one in found]
+    with Channels(found[0], found[0].identity()) as a, Channels(found[1], found[1].identity()) as b:
+        b.wait_connected([found[0].me.name])
+        giver, net = Tls(a, 0.3, 1.0), Net(PEERS)
+        net.ends = [giver, Tls(b, 0.3, 1.0)]  # type: ignore[list-item]
+        gives, asks = consortium(net, corrupt=0)
+        gives.history.add(3, dataclasses.replace(gives.history.blank, attempt=2))
+        for number in range(first, first + 9):
+            giver.send(1, (number, 0), "deal/message", np.zeros(1 << 20, np.uint8))
+        while b.traffic(0)[1] < 3 << 20:
+            time.sleep(0.01)
+
+        missed, _ = asks.missed(3)
+        assert missed is not None and missed.attempt == 2
+        assert first < 4 or b.faults(0)["crowded"], "of later rounds it keeps what fits"
+        assert (
+            first < 4
+            or asks.links.receive(0, (4, 0), "deal/message", np.zeros(1 << 20, np.uint8), time.monotonic() + 5).any()
+            == 0
+        )
+
+
 def test_connect_and_aggregate(paths: list[Path]) -> None:
     found: list[Any] = [None] * PEERS
 
@@ -140,6 +170,8 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
             "threshold = 2\ncommittee = 3",
             "run.protocol.threshold is 2, legal: a whole number of corrupt members in 1..1",
         ),
+        # with more, honest peers that begin late could be too few
+        ("corrupt = 2", "run.protocol.corrupt is 2, legal: a whole number of peers in 0..1"),
         ("corupt = 1", "did you mean 'corrupt'"),
         # with a threshold of 0 a share is the secret
         ("threshold = 0", "run.protocol.threshold is 0, legal: a whole number of corrupt members in 1..1"),
