@@ -20,7 +20,8 @@ def require_additive(rule: Rule, length: int) -> None:
     So a rule fails that divides by how many messages there are: right with one group, and a multiple of it with several.
     Cost: three plain runs of `combine` on four messages of 1 and -1.
     """
-    signs = np.random.default_rng(0).choice(np.float32([-1, 1]), (4, rule.message_length(length)))
+    drawn = np.random.default_rng(0).integers(0, 2, (4, rule.message_length(length)))
+    signs = (2 * drawn - 1).astype(np.float32)
     whole, parts = _of(rule, signs, length), _of(rule, signs[:2], length) + _of(rule, signs[2:], length)
     off = float(np.max(np.abs(whole - parts), initial=0.0))
     if not off <= CLOSE * float(np.max(np.abs(whole), initial=0.0)):
