@@ -87,14 +87,11 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
 
     def integers_of(updates: Any, finite: Any, numbers: Any, public: Public) -> Any:
         clean = jnp.where(finite[:, None], updates, 0)
-        with (
-            _compat.x32(),
-            explained(setup.rule, "local"),
-        ):  # as its author sees it alone: else a key gives other random numbers
+        # in types of 32 bits, as its author sees it alone: else a key gives other random numbers
+        with _compat.x32(), explained(setup.rule, "local"):
             message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(clean, numbers, public)
-        _require_shape(
-            setup.rule, "local", message[0] if hasattr(message, "shape") else message, (setup.message_length,)
-        )
+        one = message[0] if hasattr(message, "shape") else message
+        _require_shape(setup.rule, "local", one, (setup.message_length,))
         message = jnp.where(jnp.isnan(message), jnp.inf, message)  # what no certificate lets through
         return fixed.to_integers(message, setup.bits)
 

@@ -45,9 +45,8 @@ def explained(rule: Rule, part: str) -> Iterator[None]:
         if not getattr(error, "explained", False):
             where = line_of(error)
             advice = _advice(error)
-            said = (
-                str(error).partition("\n")[0].rstrip(".") if advice else error
-            )  # the rest would be of JAX's own files
+            # beside advice one line is enough: the others are of JAX's own files
+            said = str(error).partition("\n")[0].rstrip(".") if advice else error
             message = f"rule {rule.name!r}, {part}{f', {where}' if where else ''}: {said}{advice}"
             error.args = (message, *error.args[1:])
             error.explained = True  # type: ignore[attr-defined]
