@@ -147,18 +147,21 @@ def online(rt: Runtime, key: Any, given: Any) -> Answer:
 
 
 def ranks(rt: Runtime, key: Any, given: Any) -> Answer:
-    """Of three numbers of two bits, of which secret bits say who counts: the lower ones' sum, and the next. All opens."""
+    """Of three numbers of two bits, of which secret bits say who counts: the lower ones' sum, and the next. All opens.
+
+    So few are sorted by `lowest`; the next one is found once more, as in a trie.
+    """
     field, counts = rt.field, jnp.arange(2, dtype=jnp.int32)
     planes, kept = rt.take("bit", (2, 1, PEERS)), rt.take("bit", (PEERS,))
-    found = circuits.lowest(rt, planes, counts, kept)
+    found = *circuits.lowest(rt, planes, counts, kept), circuits.of_rank(rt, planes, counts, kept)
     protocols.verify(rt)
     parts = [part.reshape(part.shape[0], -1) for part in (planes, kept, *found)]
     opened = protocols.open_now(rt, jnp.concatenate(parts, axis=1), "output", output=True)
     bits, chosen, found = jnp.split(opened, (2 * PEERS, 3 * PEERS))
     numbers = jnp.sort(jnp.where(chosen != 0, bits[:PEERS] + 2 * bits[PEERS:], 3))
     enough = counts <= chosen.sum().astype(jnp.int32)  # else the answer means nothing
-    right = jnp.stack([jnp.where(counts > 0, numbers[0], 0), numbers[counts]])
-    return Answer(jnp.where(enough, field.sub(found.reshape(2, -1), right), 0))
+    right = jnp.stack([jnp.where(counts > 0, numbers[0], 0), numbers[counts], numbers[counts]])
+    return Answer(jnp.where(enough, field.sub(found.reshape(3, -1), right), 0))
 
 
 def robust(rt: Runtime, key: Any, given: Any) -> Answer:
