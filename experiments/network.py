@@ -91,8 +91,8 @@ def cheat(config: Path, state: Path, cache: Path) -> None:
     """One peer that, as a member, tells everybody a wrong share of the output."""
     _cached(cache)
 
-    def connect(given: Any, *, seed: bytes | None = None, seconds: float = math.inf) -> Any:
-        peer = mpcjax.connect(given, seed=seed, seconds=seconds)
+    def connect(given: Any, *, session: Any = None, seconds: float = math.inf) -> Any:
+        peer = mpcjax.connect(given, session=session, seconds=seconds)
         honest = peer.links.send
 
         def send(to: int, when: tuple[int, int], label: str, x: np.ndarray) -> None:

@@ -79,7 +79,7 @@ def doctor(
 @app.command()
 def peer(
     config: Annotated[Path, typer.Option(help="the peer's configuration, peer.toml")],
-    state: Annotated[Path, typer.Option(help="folder for checkpoint, records and the session's seed")] = Path("state"),
+    state: Annotated[Path, typer.Option(help="folder for checkpoint, records and the session's file")] = Path("state"),
     cache: Annotated[Path, typer.Option(help="folder of compiled programs, shared by processes")] = CACHE,
     verbose: Annotated[bool, typer.Option(help="log connections, attempts and who is silent")] = False,
 ) -> None:

@@ -64,21 +64,11 @@ def _tail(peers: int, bad: int, size: int, threshold: int) -> Fraction:
 def draw(seed: bytes, peers: int, size: int, excluded: Sequence[int] = ()) -> tuple[int, ...]:
     """`size` of `peers`, uniformly, without the `excluded` ones as long as enough are left, from a public seed.
 
-    When too few are left the excluded ones may sit again: up to the threshold of them do no harm. A function of the seed
-    alone (SHA-256 in counter mode, rejection sampling), so every peer draws the same committee.
+    The seed ranks all peers, by SHA-256 of it and their numbers; the first ones sit that are not excluded. So whoever brings
+    about that peers are excluded has no choice among committees: where corrupt peers are, there are never more corrupt members.
+    When too few are left the excluded ones may sit again: up to the threshold of them do no harm.
     """
-    kept = [peer for peer in range(peers) if peer not in set(excluded)]
-    pool = kept if len(kept) >= size else list(range(peers))
-    for k in range(size):
-        span, counter = len(pool) - k, 0
-        while True:
-            digest = hashlib.sha256(
-                b"mpcjax committee" + seed + k.to_bytes(4, "big") + counter.to_bytes(4, "big")
-            ).digest()
-            number, top = int.from_bytes(digest[:8], "big"), 2**64 - 2**64 % span
-            counter += 1
-            if number < top:
-                break
-        chosen = k + number % span
-        pool[k], pool[chosen] = pool[chosen], pool[k]
-    return tuple(sorted(pool[:size]))
+    ranked = sorted(range(peers), key=lambda peer: hashlib.sha256(b"mpcjax committee %d " % peer + seed).digest())
+    left_out = set(excluded)
+    kept = [peer for peer in ranked if peer not in left_out]
+    return tuple(sorted((kept if len(kept) >= size else ranked)[:size]))

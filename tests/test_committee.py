@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mpcjax.committee import committee_size, draw, tolerated
 
@@ -66,3 +68,19 @@ def test_drawing_is_a_fair_function_of_the_seed():
 def test_drawing_leaves_out_who_was_caught():
     assert all(not {1, 4} & set(draw(bytes([k]), 8, 3, [1, 4])) for k in range(100))
     assert draw(b"", 3, 3, [0, 1]) == (0, 1, 2), "who was caught sits again when too few are left"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=4), st.data())
+def test_corrupt_peers_gain_nothing_by_getting_themselves_excluded(seed, data):
+    """Whatever part of them is excluded, and also when it is so many that they may sit again."""
+    corrupt = data.draw(st.sets(st.integers(0, 8), max_size=5))
+    excluded = data.draw(st.sets(st.sampled_from(sorted(corrupt)))) if corrupt else set()
+    size = data.draw(st.integers(3, 9))
+    assert len(corrupt & set(draw(seed, 9, size, sorted(excluded)))) <= len(corrupt & set(draw(seed, 9, size)))
+
+
+def test_who_is_excluded_is_replaced_by_one_other():
+    before = draw(b"seed", 20, 7)
+    after = draw(b"seed", 20, 7, [before[2]])
+    assert len(set(before) & set(after)) == 6 and before[2] not in after

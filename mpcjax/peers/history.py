@@ -28,7 +28,7 @@ UNKNOWN, FINISHED, FORGOTTEN = (
     b"\1",
     b"\2",
 )  # what somebody has of a round: it may be running, or be too long ago
-REMEDY = ": remove the session's seed everywhere and start from a checkpoint"
+REMEDY = ": remove the session's file everywhere and start from a checkpoint"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.peers.early import Early, room
 from mpcjax.peers.election import Election, agree_on_seed
+from mpcjax.peers.kept import Kept
 from mpcjax.peers.links import Lost
 from mpcjax.peers.node import LONG, Node, Round
 from mpcjax.peers.programs import programs
@@ -95,16 +96,19 @@ def examine(path: str | Path) -> list[Check]:
 class Peer:
     """One peer of a consortium, made by `mpcjax.connect`. Every peer makes the same calls in the same order."""
 
-    def __init__(self, channels: Channels, terms: Terms, seed: bytes | None):
-        self.channels, self.terms = channels, terms
+    def __init__(self, channels: Channels, terms: Terms, kept: Kept):
+        self.channels, self.terms, self._kept = channels, terms, kept
         # behind: it came back, and takes no part in rounds that began without it; late: it only has not kept up
-        self._behind, self._late, self._asked = seed is not None, False, False
+        self._behind, self._late, self._asked = kept.seed is not None, False, False
+        self._dealt = kept.begun  # the last round in which a process before this one may have dealt
         self.links = Tls(channels, terms.slot_seconds, terms.grace_seconds)
         # others may have begun, or be done, while this peer still compiles its programs
         self._early = Early(self.links.peers, terms.corrupt, room(self.links.peers, terms.committee))
         self.links.heard = self._early.keep
-        self.seed = agree_on_seed(self.links) if seed is None else seed
-        self.links.session = self.seed
+        if kept.seed is None:
+            kept.start(agree_on_seed(self.links))
+        assert kept.seed is not None
+        self.seed = self.links.session = kept.seed
         self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
         self._node: Node | None = None
 
@@ -157,7 +161,10 @@ class Peer:
         if self._late:
             self._late = node.history.finished(round, time.monotonic() + LONG * self.links.patience)
         try:
-            return self._missed(node, round) if self._late else node.round(round, update, public)
+            if self._late:
+                return self._missed(node, round)
+            self._kept.begin(round)
+            return node.round(round, update, public)
         except Lost as lost:  # what became of an attempt is not known here, or the outcome is, and nobody gives it
             if self._late:
                 raise
@@ -166,17 +173,17 @@ class Peer:
             return self._missed(node, round)
 
     def _missed(self, node: Node, round: int) -> Round:
-        """The round from the others. A peer that came back takes no part in rounds that began without it: it might have dealt
-        in them before."""
+        """The round from the others. A peer that came back takes no part in rounds that began without it, nor in one in which it
+        may have dealt before, however slow the others are."""
         LOG.log(
             logging.INFO if self._asked else logging.WARNING,
             "asking the others for the outcome of round=%d; if all peers have ended none of them has it: then remove the "
-            "session's seed everywhere and begin anew from a checkpoint",
+            "session's file everywhere and begin anew from a checkpoint",
             round,
         )
         self._asked = True  # the warning stands once
         done, running = node.missed(round)
-        self._behind = self._behind and not running
+        self._behind = self._behind and (not running or round < self._dealt)
         if done is None:
             raise Abort(
                 "echo", phase="round", round=round, remedy="it has no outcome at any peer; go on with the next round"
@@ -216,15 +223,16 @@ class Peer:
         self.close()
 
 
-def connected(config: str | Path | Config, seed: bytes | None, seconds: float) -> Peer:
+def connected(config: str | Path | Config, session: str | Path | None, seconds: float) -> Peer:
     """See `mpcjax.connect`."""
     config = config if isinstance(config, Config) else configs.load(config)
-    terms, channels = Terms.of(config), Channels(config, config.identity())
+    terms, kept = Terms.of(config), Kept.at(session)
+    channels = Channels(config, config.identity())
     channels.start()
     try:
-        if seed is None:
+        if kept.seed is None:
             _wait_for_all(channels, seconds)
-        return Peer(channels, terms, seed)
+        return Peer(channels, terms, kept)
     except BaseException:
         channels.close(linger=0.0)
         raise

@@ -50,8 +50,9 @@ def train_as_peer(
 ) -> History:  # fmt: skip
     """Trains with the others as ``peer.toml`` says, on this peer's part of the data; goes on from what ``folder`` holds.
 
-    The seed of the session, a checkpoint of every round and the records of all are in ``folder``: a peer that was killed
-    takes over the outcomes of the rounds that it missed and joins again at the next. ``connect`` as ``mpcjax.connect``.
+    What `mpcjax.connect` keeps of the session, a checkpoint of every round and the records of all are in ``folder``: a peer
+    that was killed takes over the outcomes of the rounds that it missed and joins again at the next. ``connect`` as
+    ``mpcjax.connect``.
 
     Raises what ``mpcjax.connect``, ``Peer.aggregate`` and ``mpcjax.train.train`` raise.
     """
@@ -59,9 +60,7 @@ def train_as_peer(
     plan = Plan.of(config)
     data = load(plan.dataset, source=plan.source)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "session.seed"
-    with connect(config, seed=kept.read_bytes() if kept.exists() else None) as peer:
-        kept.write_bytes(peer.seed)
+    with connect(config, session=folder / "session.json") as peer:
         run = make_run(plan.settings, data, networked(peer, plan.settings.make_rule()), own=peer.number)
         return train(
             run, plan.rounds, metrics=folder / "rounds.jsonl", checkpoint=folder / "checkpoint", checkpoint_every=1,

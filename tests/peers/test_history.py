@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from mpcjax.fabric import Mark
 from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.early import Early
 from mpcjax.peers.history import History, Record
+from mpcjax.peers.kept import Kept
 from mpcjax.peers.links import Lost, Stopped
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.outcome import Outcome
@@ -111,7 +113,7 @@ def test_what_all_have_forgotten_is_not_waited_for(monkeypatch: pytest.MonkeyPat
         for number in range(5):
             one.add(number, record(number))
     assert mine.ask(2, soon())[0].outcome.value[0] == 2
-    with pytest.raises(Lost, match=r"have forgotten it.*seed"):
+    with pytest.raises(Lost, match=r"have forgotten it.*file"):
         mine.ask(1, soon())
 
 
@@ -138,6 +140,7 @@ def test_a_peer_that_is_not_given_an_accepted_outcome_asks_all_for_it() -> None:
     )
     peer = object.__new__(Peer)
     peer._behind = peer._late = peer._asked = False
+    peer._dealt, peer._kept = -1, Kept(None)
     peer.links = node.links
     assert peer._done(node, 7, np.zeros(3, np.float32), None) is later and peer._late and not peer._behind
     assert peer._done(node, 8, np.zeros(3, np.float32), None) is later
@@ -150,12 +153,45 @@ def test_a_peer_that_came_back_takes_no_part_until_a_round_has_begun_after_it_ca
     missed = [(SimpleNamespace(number=number, attempt=0), number == 8) for number in (6, 7, 8)]
     node: Any = SimpleNamespace(missed=lambda number: missed[number - 6])
     peer = object.__new__(Peer)
-    peer._behind, peer._late, peer._asked = True, False, False
+    peer._behind, peer._late, peer._asked, peer._dealt = True, False, False, -1
     behind = []
     for number in (6, 7, 8):
         peer._missed(node, number)
         behind.append(peer._behind)
     assert behind == [True, True, False], "it waited for the end of round 8, so it is there when 9 begins"
+
+
+def test_a_peer_that_came_back_takes_no_part_in_a_round_in_which_it_may_have_dealt() -> None:
+    """The others were slower, and still at round 6, when it was killed after it had begun with round 7."""
+    node: Any = SimpleNamespace(missed=lambda number: (SimpleNamespace(number=number, attempt=0), number >= 6))
+    peer = object.__new__(Peer)
+    peer._behind, peer._late, peer._asked, peer._dealt = True, False, False, 7
+    behind = []
+    for number in (5, 6, 7):
+        peer._missed(node, number)
+        behind.append(peer._behind)
+    assert behind == [True, True, False], "it may have dealt in round 7"
+
+
+def test_that_a_round_begins_is_on_disk_before_anything_of_it_is_said(tmp_path: Path) -> None:
+    node: Any = SimpleNamespace(round=lambda number, update, public: Kept.at(tmp_path / "kept").begun)
+    peer = object.__new__(Peer)
+    peer._behind, peer._late, peer._kept = False, False, Kept.at(tmp_path / "kept")
+    peer._kept.start(b"s" * 32)
+    assert [peer._done(node, number, np.zeros(3, np.float32), None) for number in (0, 4)] == [0, 4]
+    again = Kept.at(tmp_path / "kept")
+    assert (again.seed, again.begun) == (b"s" * 32, 4)
+    again.begin(2)
+    assert Kept.at(tmp_path / "kept").begun == 4, "never less"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"seed": "00", "begun": 1}', f'{{"seed": "{"00" * 32}", "begun": true}}']
+)
+def test_a_file_that_is_none_of_a_session_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kept").write_text(text)
+    with pytest.raises(ValueError, match=r"session=.*legal is a file that"):
+        Kept.at(tmp_path / "kept")
 
 
 def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:

@@ -111,14 +111,12 @@ def test_a_member_that_ends_the_attempt_as_the_first_has_begun_stops_nobody(monk
 
 
 def roles() -> tuple[int, int, int, int]:
-    """A round; a fast member, a corrupt one, and a slow one of which these two say that it is silent: without it both sit on the
-    next committee, with it neither does."""
+    """A round; a fast member, a corrupt one, and a slow one of which these two say that it is silent: if it is, the fast one sits
+    on the next committee in its place."""
     for number in range(5000):
         for fast, corrupt, slow in itertools.permutations(ELECTION.members((number, 0))):
-            rest = set(range(PEERS)) - {fast, corrupt}
-            if set(ELECTION.members((number, 1))) == rest and {fast, corrupt} <= set(
-                ELECTION.members((number, 1), {slow})
-            ):
+            drawn, without = set(ELECTION.members((number, 1))), set(ELECTION.members((number, 1), {slow}))
+            if {corrupt, slow} <= drawn and fast not in drawn and {fast, corrupt} <= without:
                 return number, fast, corrupt, slow
     raise AssertionError
 

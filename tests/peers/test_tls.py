@@ -18,6 +18,7 @@ import mpcjax
 from mpcjax.net import Channels
 from mpcjax.net import config as configs
 from mpcjax.net.founding import local
+from mpcjax.peers.kept import Kept
 from mpcjax.peers.peer import Terms, examine
 from mpcjax.peers.tls import Tls
 from tests.peers._consortium import PEERS, consortium, play, simulated, updates
@@ -146,7 +147,7 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
     found: list[Any] = [None] * PEERS
 
     def body(peer: int) -> None:
-        with mpcjax.connect(paths[peer], seconds=30) as me:
+        with mpcjax.connect(paths[peer], session=paths[peer].with_suffix(".json"), seconds=30) as me:
             result = me.aggregate({"w": updates()[peer]}, "mean", round=0)
             assert me.links.session == me.seed, "what is signed counts in this session only"
             found[peer] = (me.seed, np.asarray(result.value["w"]), result.report)
@@ -157,6 +158,8 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
     for thread in threads:
         thread.join()
     seeds, values, reports = zip(*found, strict=True)
+    kept = [Kept.at(path.with_suffix(".json")) for path in paths]
+    assert [(one.seed, one.begun) for one in kept] == [(seeds[0], 0)] * PEERS
     assert len(set(seeds)) == 1 and len({value.tobytes() for value in values}) == 1
     np.testing.assert_allclose(values[0], updates().mean(axis=0), atol=1e-5)
     assert all(bool(report.accepted.all()) and len(report.committee) == 3 for report in reports)

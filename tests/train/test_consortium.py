@@ -30,7 +30,6 @@ def configuration(folder: Path, rounds: int = 2, text: str = TRAINING) -> Path:
 class Alone:
     """Stands for the peer that `connect` gives: the aggregate is its own update."""
 
-    seed = b"s" * 32
     number = 0
 
     def __init__(self) -> None:
@@ -50,10 +49,10 @@ class Alone:
 
 
 def test_a_peer_that_comes_back_goes_on_with_its_session(tmp_path: Path) -> None:
-    seeds, peers = [], []
+    sessions, peers = [], []
 
-    def connect(config: configs.Config, *, seed: bytes | None = None) -> Alone:
-        seeds.append(seed)
+    def connect(config: configs.Config, *, session: Path) -> Alone:
+        sessions.append(session)
         peers.append(Alone())
         return peers[-1]
 
@@ -61,10 +60,10 @@ def test_a_peer_that_comes_back_goes_on_with_its_session(tmp_path: Path) -> None
     first = train_as_peer(path, state, connect=connect)
     path.write_text(path.read_text().replace("rounds = 2", "rounds = 3"))
     second = train_as_peer(path, state, connect=connect)
-    assert seeds == [None, Alone.seed] and [peer.rounds for peer in peers] == [[0, 1], [2]]
+    assert sessions == [state / "session.json"] * 2 and [peer.rounds for peer in peers] == [[0, 1], [2]]
     assert [record["round"] for record in second.records] == [0, 1, 2]
     assert not np.array_equal(first.state["params"], second.state["params"])
-    assert {file.name for file in state.iterdir()} == {"session.seed", "checkpoint", "rounds.jsonl"}
+    assert {file.name for file in state.iterdir()} == {"checkpoint", "rounds.jsonl"}
 
 
 @pytest.mark.parametrize(
