@@ -18,6 +18,7 @@ from mpcjax.fields.mersenne import Array, Field, Operand
 
 _HORNER = 8  # pieces up to which a fold is one loop over them; more of them are many operations to compile
 _ONCE = 1 << 16  # elements from which computing something twice costs more than a branch
+_MANY = 1 << 12  # the same for something that may be used many times
 
 
 def inner(field: Field, x: Array, w: Array) -> jax.Array:
@@ -87,6 +88,11 @@ def materialized(function: Callable[..., jax.Array], x: Array, *more: Array) -> 
     """
     first = x.ravel()[0]
     return _branch(first >> (8 * first.dtype.itemsize - 1) == 0, first, function, x, *more)
+
+
+def once(x: jax.Array) -> jax.Array:
+    """Field elements x, computed once however often they are used, if they are so many that it matters."""
+    return materialized(lambda same: same, x) if x.size >= _MANY else x
 
 
 def encoded_once(function: Callable[..., jax.Array], x: Array, *more: Array) -> jax.Array:

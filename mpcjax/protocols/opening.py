@@ -10,6 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from mpcjax.fields import kernels
 from mpcjax.protocols.packing import key_elements, stream_from_elements
 from mpcjax.runtime import Runtime
 
@@ -64,7 +65,8 @@ def king_open(rt: Runtime, x: Any, degree: int, label: str) -> Any:
     name = rt.fresh(label)
     to_kings = rt.fabric.exchange(padded.reshape(x.shape[0], m, -1), f"{name}/to king")
     told = rt.scheme.reconstruct(jnp.moveaxis(to_kings, 1, 0), degree)
-    return rt.fabric.broadcast(told, f"{name}/from king").reshape(-1)[:count].reshape(shape)
+    opened = rt.fabric.broadcast(told, f"{name}/from king").reshape(-1)[:count].reshape(shape)
+    return kernels.once(opened)  # or every later use reconstructs it anew: sorting by bits takes six times as long
 
 
 def checked(rt: Runtime, shares: Any) -> Any:
