@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax.fabric import Ledger, Simulated
+from mpcjax.fields import kernels
 from mpcjax.offline.demand import Counter, Demand, Stock, merge
 from mpcjax.offline.hyperinvertible import make_sharings
 from mpcjax.prg import Stream
@@ -69,9 +70,9 @@ def _bits(rt: Runtime, amount: int) -> Any:
     if spare:
         chosen = jnp.argsort(square == 0, stable=True)[:amount]
         a, square = a[:, chosen], square[chosen]
+    half = field.asarray((field.modulus + 1) // 2)
     inverse_root = field.pow(square, (field.modulus - 3) // 4)  # 1 / sqrt(s), as s^((p-1)/2) = 1
-    half = (field.modulus + 1) // 2
-    return field.mul(field.add(field.mul(a, inverse_root), field.ones(a.shape)), field.asarray(half))
+    return field.add(field.mul(a, kernels.once(field.mul(inverse_root, half))), half)
 
 
 def spares(amount: int, failure: float) -> int:
