@@ -83,16 +83,18 @@ def test_what_is_no_number_is_refused_with_what_is_legal(rt, other):
             operation()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32"])
-def test_an_array_without_known_values_needs_a_bound(rt, dtype):
+@pytest.mark.parametrize(("dtype", "fix"), [("float32", "bits=16, bound=1000.0"), ("int32", "bound=1000")])
+def test_an_array_without_known_values_needs_a_bound(rt, dtype, fix):
     x = secret(rt, (4,), 10, 12)
 
     def trace(other) -> None:
         for operation in (lambda: x + other, lambda: other * x, lambda: other @ x, lambda: x >= other):
-            with pytest.raises(TypeError, match=r"values are not known.*public\(x, bits=16, bound=1.0\)"):
+            with pytest.raises(TypeError, match=rf"values are not known.*public\(x, {fix}\)"):
                 operation()
         with pytest.raises(TypeError, match=r"public\(1 / y, bits=, bound=\)"):
             x / public(other, bits=4, bound=1.0)
+        with pytest.raises(TypeError, match=r"divisor is public.*public\(1 / y, bits=, bound=\)"):
+            functions.divide(x, other, least=1.0)
         with pytest.raises(BoundError, match="legal are up to 2"):
             public(other, bits=60, bound=9.0)
 
@@ -228,6 +230,10 @@ UNREADABLE = {
     "another numpy function": (lambda x: np.linalg.norm(x), "legal are operators.*proportions"),
     "division": (lambda x: x / x, r"divide\(x, y, least=\)"),
     "number divided": (lambda x: 1 / x, r"divide\(x, y, least=\)"),
+    "whole division": (lambda x: x // 2, r"legal is x / y"),
+    "number whole divided": (lambda x: 2 // x, r"legal is x / y"),
+    "remainder": (lambda x: x % 2, r"legal is x / y"),
+    "exclusive or": (lambda x: (x > 0) ^ (x > 1), r"\(x \| y\) & ~\(x & y\)"),
     "power": (lambda x: x**0.5, "sqrt"),
     "negative power": (lambda x: x**-1, "divide"),
     "len of a scalar": (lambda x: len(x[0]), "at least one axis"),
@@ -241,6 +247,26 @@ def test_what_needs_the_value_says_what_to_use_instead(rt, case):
     body, remedy = UNREADABLE[case]
     with pytest.raises(TypeError, match=remedy):
         body(secret(rt, (4,), 4, 8))
+
+
+@pytest.mark.parametrize("bits", [-2, 61, 1.5, True])
+def test_fractional_bits_are_whole_numbers_that_fit(rt, bits):
+    x = secret(rt, (4,), 4, 8)
+    calls = (
+        lambda: functions.rescale(x, bits), lambda: functions.rescale(np.ones(4), bits), lambda: functions.proportions(x, bits),
+        lambda: functions.divide(x, x, bits=bits, least=1.0), lambda: functions.sqrt(x, bits=bits),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(ValueError, match=f"bits={bits}; legal are whole numbers of fractional bits from 0 to 60"):
+            call()
+
+
+@pytest.mark.parametrize("axis", [None, (0, 1)])
+def test_sorting_and_joining_are_along_one_axis(rt, axis):
+    x = secret(rt, (4, 2), 4, 8)
+    for call in (lambda: functions.sort(x, axis=axis), lambda: functions.concatenate([x, x], axis=axis)):
+        with pytest.raises(ValueError, match=r"legal is one whole number.*ravel"):
+            call()
 
 
 def test_unknown_attributes_say_what_there_is(rt):

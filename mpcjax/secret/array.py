@@ -196,6 +196,9 @@ class Secret(Unreadable):
             raise TypeError(f"{operation} of a secret: legal are bits, the results of comparisons, and public booleans")
         return self
 
+    def __abs__(self) -> Secret:
+        return _functions().abs(self)
+
     def __matmul__(self, other: Any) -> Secret:
         """See `mpcjax.secret.dot`."""
         return _functions().dot(self, other)

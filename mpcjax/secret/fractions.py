@@ -8,15 +8,18 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax import circuits
+from mpcjax import _compat, circuits
 from mpcjax.protocols import multiply
 from mpcjax.secret.array import Secret, facing
 from mpcjax.secret.order import maximum
 from mpcjax.secret.public import plain
 
+MOST_BITS = 60  # no more than the field of 61 bits holds beside a sign
+
 
 def rescale(x: Any, bits: int) -> Any:
     """`x` with `bits` fractional bits, rounded to nearest by exact truncation; plain arrays are rounded the same way."""
+    _require_bits("rescale", bits)
     if not isinstance(x, Secret):
         return jnp.floor(x * 2.0**bits + 0.5) / 2.0**bits
     down = x.scale - bits
@@ -26,11 +29,17 @@ def rescale(x: Any, bits: int) -> Any:
     return Secret(x.rt, shares, bits, (x.bound >> down) + 1, "rescale")
 
 
+def _require_bits(operation: str, bits: Any) -> None:
+    if isinstance(bits, bool) or not isinstance(bits, int | np.integer) or not 0 <= bits <= MOST_BITS:
+        raise ValueError(f"{operation}: bits={bits!r}; legal are whole numbers of fractional bits from 0 to {MOST_BITS}")
+
+
 def proportions(x: Any, bits: int) -> Any:
     """x_i / sum_j x_j for non-negative `x [n]`, at `bits` fractional bits; all zero when the sum is zero.
 
     One reciprocal of a scalar, n products and n truncations. Error 2^-bits per entry.
     """
+    _require_bits("proportions", bits)
     total = x.sum(axis=0)
     if not isinstance(x, Secret):
         return x / jnp.where(total > 0, total, 1)
@@ -51,8 +60,14 @@ def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
     """
     if not (isinstance(x, Secret) or isinstance(y, Secret)):
         return plain(x) / jnp.maximum(plain(y), least)
+    _require_bits("divide", bits)
     if not least > 0:
         raise ValueError(f"divide: least={least}; legal is the smallest positive number that the divisor can be")
+    if not isinstance(y, Secret) and not _compat.is_concrete(plain(y)):
+        raise TypeError(
+            "divide: the divisor is public, and its values are not known while tracing; multiply by mpcjax.secret.public("
+            "1 / y, bits=, bound=)"
+        )
     if not isinstance(y, Secret):
         return rescale(x / np.maximum(np.asarray(y, np.float64), least), bits)
     smallest = round(least * 2.0**y.scale)
@@ -79,6 +94,7 @@ def sqrt(x: Any, *, bits: int = 16) -> Any:
     """
     if not isinstance(x, Secret):
         return jnp.sqrt(jnp.maximum(plain(x), 0))
+    _require_bits("square root", bits)
     out, largest = bits + 2 + _whole_bits(x), max(x.bound, 1)
     at_most = math.ceil(math.sqrt(largest) * 2.0 ** (out + x.scale / 2) * (1 + 2.0**-20)) + largest
     positive = x._like(x.shares, x.scale + out, at_most, "square root")  # refuse before anything is sent

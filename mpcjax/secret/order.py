@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mpcjax import circuits
 from mpcjax.secret.array import Secret, aligned, facing
 from mpcjax.secret.public import plain
-from mpcjax.secret.shaping import axes_of
+from mpcjax.secret.shaping import axis_of
 
 
 def relu(x: Any) -> Any:
@@ -119,7 +119,7 @@ def sort(x: Any, axis: int = -1) -> Any:
     """`x` ascending along an axis: exact. About t (t + 1) / 4 comparisons per element for t = log2 n."""
     if not isinstance(x, Secret):
         return jnp.sort(x, axis=axis)
-    (place,) = axes_of(x, axis, "sort")
+    place = axis_of(x, axis, "sort")
     if place == x.ndim - 1:
         x.rt.spread.refuse("sort along parameters in combine")
     require_comparable(x, "sort")

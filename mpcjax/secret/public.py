@@ -36,9 +36,12 @@ def public(x: Any, *, bits: int | None = None, bound: float | None = None) -> Kn
         return Known(x, 0, 1, True)
     whole = jnp.issubdtype(dtype, jnp.signedinteger)
     if bound is None or (bits is None and not whole):
+        said = "large they can be, mpcjax.secret.public(x, bound=1000)"
+        if not whole:
+            said = "large and how fine they can be, mpcjax.secret.public(x, bits=16, bound=1000.0)"
         raise TypeError(
-            f"a public array of {dtype} whose values are not known while tracing: say how large and how fine they are, "
-            "mpcjax.secret.public(x, bits=16, bound=1.0); or, if it is a constant, compute it with NumPy"
+            f"a public array of {dtype} whose values are not known while tracing: say how {said}, for numbers up to 1000; or, "
+            "if it is a constant, compute it with NumPy"
         )
     bits = 0 if bits is None else bits
     limit = math.ceil(float(np.float32(bound)) * 2.0**bits)

@@ -70,6 +70,13 @@ def axes_of(x: Secret, axis: Any, operation: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def axis_of(x: Secret, axis: Any, operation: str) -> int:
+    """The one axis, from 0, that `axis` stands for."""
+    if axis is None or isinstance(axis, Sequence):
+        raise ValueError(f"{operation} along axis {axis!r}: legal is one whole number; x.ravel() makes one axis of all")
+    return axes_of(x, axis, operation)[0]
+
+
 def at_end(x: Secret, axes: tuple[int, ...], operation: str) -> Secret:
     """`x` with the given axes as one, the last."""
     others = [a for a in range(x.ndim) if a not in axes]
@@ -123,7 +130,7 @@ def concatenate(parts: Any, axis: int = 0) -> Any:
     joined = _joinable(parts, "concatenate")
     if joined is None:
         return jnp.concatenate([plain(part) for part in parts], axis)
-    (place,) = axes_of(joined[0], axis, "concatenate")
+    place = axis_of(joined[0], axis, "concatenate")
     others = {tuple(size for a, size in enumerate(part.shape) if a != place) for part in joined}
     if len(others) > 1 or len({part.ndim for part in joined}) > 1:
         raise ValueError(

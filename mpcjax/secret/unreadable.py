@@ -37,6 +37,19 @@ class Unreadable:
             "and give counts as public numbers"
         )
 
+    def __floordiv__(self, other: Any) -> NoReturn:
+        raise TypeError(
+            "// and % of a secret: legal is x / y of a public y, or mpcjax.secret.divide(x, y, least=); mpcjax.secret.rescale("
+            "x, 0) rounds to the nearest whole number"
+        )
+
+    __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
+
+    def __xor__(self, other: Any) -> NoReturn:
+        raise TypeError("^ of secrets: of two bits x and y write (x | y) & ~(x & y)")
+
+    __rxor__ = __xor__
+
     def __round__(self, digits: Any = None) -> Any:
         raise TypeError("round of a secret: use mpcjax.secret.rescale(x, bits)")
 

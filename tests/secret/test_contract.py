@@ -97,7 +97,7 @@ ARITHMETIC = {
     "mean": Case(lambda x: ms.mean(x, axis=0), (ROWS,), relative=TWO),
     "mean of four": Case(lambda x: x[:4].mean(0), (ROWS,)),
     "rescale": Case(lambda x: ms.rescale(x, 2), (SMALL,)),
-    "abs": Case(lambda x: ms.abs(x), (X,)),
+    "abs": Case(lambda x: abs(x), (X,)),
     "relu": Case(lambda x: ms.relu(x), (X,)),
     "maximum": Case(lambda x, y: ms.maximum(x, y), (X, Y)),
     "maximum number": Case(lambda x: ms.maximum(0.25, x), (SMALL,)),
