@@ -31,7 +31,9 @@ def rescale(x: Any, bits: int) -> Any:
 
 def _require_bits(operation: str, bits: Any) -> None:
     if isinstance(bits, bool) or not isinstance(bits, int | np.integer) or not 0 <= bits <= MOST_BITS:
-        raise ValueError(f"{operation}: bits={bits!r}; legal are whole numbers of fractional bits from 0 to {MOST_BITS}")
+        raise ValueError(
+            f"{operation}: bits={bits!r}; legal are whole numbers of fractional bits from 0 to {MOST_BITS}"
+        )
 
 
 def proportions(x: Any, bits: int) -> Any:
