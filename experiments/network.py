@@ -29,6 +29,7 @@ from mpcjax.net import config as configs
 from mpcjax.net import founding
 from mpcjax.peers.peer import Terms
 from mpcjax.peers.programs import programs
+from mpcjax.rules import Rule
 from mpcjax.train.checkpoint import load
 from mpcjax.train.consortium import Plan, train_as_peer
 from mpcjax.train.metrics import read
@@ -89,7 +90,7 @@ def main(
 @app.command(hidden=True)
 def cheat(config: Path, state: Path, cache: Path) -> None:
     """One peer that, as a member, tells everybody a wrong share of the output."""
-    _cached(cache)
+    cached(cache)
 
     def connect(given: Any, *, session: Any = None, seconds: float = math.inf) -> Any:
         peer = mpcjax.connect(given, session=session, seconds=seconds)
@@ -112,21 +113,27 @@ def consortium(peers: int, port: int, folder: Path, run: str) -> list[Path]:
     return paths
 
 
-def _cached(cache: Path) -> None:
+def cached(cache: Path) -> None:
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def warm(path: Path, cache: Path) -> float:
-    """Compiles the round once, so that the processes find it done instead of compiling it side by side."""
-    _cached(cache)
+    """Compiles the round of a plan, as `compile_round`."""
     config = configs.load(path)
-    terms, plan = Terms.of(config), Plan.of(config)
+    plan = Plan.of(config)
     data = train.load(plan.dataset, source=plan.source)
     length = train.make_task(plan.settings.model, data.train_images.shape[1:]).size
+    return compile_round(config, cache, plan.settings.make_rule(), length)
+
+
+def compile_round(config: configs.Config, cache: Path, rule: Rule, length: int) -> float:
+    """Compiles a round once, so that the processes find it done instead of compiling it side by side. Seconds."""
+    cached(cache)
+    terms = Terms.of(config)
     with x64():
         committee = mpcjax.simulate(terms.committee, terms.threshold, group=len(config.peers))
-        made = programs(api.setup_of(plan.settings.make_rule(), committee, len(config.peers), length))
+        made = programs(api.setup_of(rule, committee, len(config.peers), length))
         return made.compile(member=True) + made.compile(member=False)
 
 
