@@ -55,11 +55,13 @@ def is_done(found: dict[str, Any]) -> bool:
 def compute(folder: Path, cell: Cell) -> None:
     """Estimate a cell, store it, run it if it may fit, store it again."""
     rule, peers, length = cell
-    start = time.perf_counter()
-    found = estimated(
-        mpcjax.estimate(rule, length, peers=peers, committee=mpcjax.simulate(PARTIES), rates=rates(folder))
-    )
-    found |= {"estimate_seconds": time.perf_counter() - start, "machine": harness.machine()}
+    start, committee, known_rates = time.perf_counter(), mpcjax.simulate(PARTIES), rates(folder)
+    try:
+        cost = mpcjax.estimate(rule, length, peers=peers, committee=committee, rates=known_rates)
+    except ValueError as error:  # of so many peers, say
+        path_of(folder, cell).write_text(json.dumps({"not_measured": "refused", "why": str(error)}, indent=1))
+        return
+    found = estimated(cost) | {"estimate_seconds": time.perf_counter() - start, "machine": harness.machine()}
     path_of(folder, cell).write_text(json.dumps(found, indent=1))
     why = too_much(found, found["machine"]["memory_bytes"])
     if why:
