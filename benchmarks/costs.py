@@ -3,6 +3,7 @@
     python -m benchmarks.costs                          as many cells as fit into an hour, the small ones first
     python -m benchmarks.costs --minutes 600            all of it
     python -m benchmarks.costs --rules rsa --peers 25   some of it; `--minutes 0` prints what is known
+    python -m benchmarks.costs --keep                   writes what is known to `benchmarks/COSTS.md` too
 
 A cell is a process of its own with ten minutes: it estimates, then runs rounds if it predicts that they fit into the memory
 and the time. What was not measured says so. Every cell is stored when it is done and not computed again; delete its file in
@@ -30,11 +31,27 @@ from mpcjax.costs import NETWORKS, Rates, calibrate
 from mpcjax.report import Cost
 from mpcjax.rules import RULES
 
+KEPT = Path(__file__).parent / "COSTS.md"
 FOLDER = Path(__file__).parent / "results" / "costs"  # not among the results that `compare` looks for
 PEERS, LENGTHS, PARTIES = (25, 100), (10_000, 1_000_000), 5
 CELL_SECONDS = 600
 ROOM = 0.5  # of the machine's memory
 WIDTH = 150
+HEADINGS = (
+    "rule",
+    "peers",
+    "parameters",
+    "rounds",
+    "offline",
+    "online",
+    "upload",
+    "bits",
+    "doubles",
+    "memory",
+    "seconds",
+)
+NETWORK_NAMES = tuple(network.name for network in NETWORKS)
+CAPTION = f"committee of {PARTIES}; MB per party and per peer, memory in GB; ~ predicted, not measured, and why"
 Cell = tuple[str, int, int]
 
 
@@ -116,16 +133,30 @@ def run_apart(folder: Path, cell: Cell, seconds: float) -> None:
 
 
 def table(cells: list[tuple[Cell, dict[str, Any]]]) -> Table:
-    caption = f"committee of {PARTIES}; MB per party and per peer, memory in GB; ~ predicted, not measured, and why"
-    result = Table(title="costs", caption=caption, title_justify="left", caption_justify="left")
-    result.add_column("rule")
-    for heading in ("peers", "parameters", "rounds", "offline", "online", "upload", "bits", "doubles", "memory"):
-        result.add_column(heading, justify="right")
-    for heading in ("seconds", *(network.name for network in NETWORKS)):
-        result.add_column(heading, justify="right")
+    result = Table(title="costs", caption=CAPTION, title_justify="left", caption_justify="left")
+    for heading in (*HEADINGS, *NETWORK_NAMES):
+        result.add_column(heading, justify="left" if heading == "rule" else "right")
     for cell, found in cells:
-        result.add_row(cell[0], *(f"{size:,}" for size in cell[1:]), *cells_of(found))
+        result.add_row(*row_of(cell, found))
     return result
+
+
+def row_of(cell: Cell, found: dict[str, Any]) -> list[str]:
+    row = [cell[0], *(f"{size:,}" for size in cell[1:]), *cells_of(found)]
+    return row + [""] * (len(HEADINGS) + len(NETWORK_NAMES) - len(row))
+
+
+def markdown(cells: list[tuple[Cell, dict[str, Any]]], machines: list[str]) -> str:
+    """The same table for the file that the project keeps."""
+    rows = [[*HEADINGS, *NETWORK_NAMES], ["---"] + ["---:"] * (len(HEADINGS) + len(NETWORK_NAMES) - 1)]
+    rows += [row_of(cell, found) for cell, found in cells]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    caption = CAPTION[0].upper() + CAPTION[1:]
+    return (
+        f"# What every rule costs\n\n`python -m benchmarks.costs --keep`, {'; '.join(machines)}. {caption}. Seconds: the "
+        "simulator, which does the work of all parties, in a call that compiles nothing; LAN, WAN, 4G: predicted, between "
+        f"machines.\n\n{lines}\n"
+    )
 
 
 def cells_of(found: dict[str, Any]) -> list[str]:
@@ -147,6 +178,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", type=int, default=list(PEERS))
     parser.add_argument("--lengths", nargs="+", type=int, default=list(LENGTHS), help="parameters of the model")
     parser.add_argument("--minutes", type=float, default=60, help="no cell begins later than this")
+    parser.add_argument("--keep", action="store_true", help="write the table to benchmarks/COSTS.md")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=argparse.SUPPRESS)
     parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args(given)
@@ -169,8 +201,10 @@ def main(given: list[str] | None = None) -> int:
         run_apart(options.folder, cell, CELL_SECONDS)
     found = [(cell, known(options.folder, cell)) for cell in cells]
     console.print(table(found))
-    machines = {describe(one["machine"]) for _, one in found if "machine" in one}
-    console.print("\n".join(sorted(machines)), soft_wrap=True)
+    machines = sorted({describe(one["machine"]) for _, one in found if "machine" in one})
+    console.print("\n".join(machines), soft_wrap=True)
+    if options.keep:
+        KEPT.write_text(markdown(found, machines))
     return 0 if all(is_done(one) for _, one in found) else 1
 
 

@@ -51,6 +51,20 @@ def test_what_was_not_measured_says_so():
     assert costs.cells_of({})[-1] == "not yet"
 
 
+def test_the_table_that_is_kept_has_a_row_for_every_cell():
+    cells = [(("mean", 25, 10_000), FOUND | {"measured": {"seconds": 39.0, "first": 60.0}}), (("rsa", 100, 10), {})]
+    *_, head, _, first, second = costs.markdown(cells, ["a machine"]).splitlines()
+    assert first.startswith("| mean | 25 | 10,000 | 1,234 |") and "| 39.00 |" in first and "not yet" in second
+    assert head.count("|") == first.count("|") and "a machine" in costs.markdown(cells, ["a machine"])
+
+
+def test_what_a_rule_refuses_is_a_cell_too(tmp_path):
+    (tmp_path / "rates.json").write_text(json.dumps(dataclasses.asdict(ONES)))
+    costs.compute(tmp_path, ("minimum_diameter_averaging", 100, 30))
+    found = costs.known(tmp_path, ("minimum_diameter_averaging", 100, 30))
+    assert costs.is_done(found) and "legal are up to" in found["why"] and costs.cells_of(found)[-1] == "refused"
+
+
 def test_a_cell_is_estimated_run_and_stored(tmp_path, monkeypatch):
     (tmp_path / "rates.json").write_text(json.dumps(dataclasses.asdict(ONES) | {"words": 1e9}))
     monkeypatch.setattr(costs, "CELL_SECONDS", 1e12)
