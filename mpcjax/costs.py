@@ -1,7 +1,8 @@
 """What a round costs in seconds: networks, and how fast this machine computes.
 
-`calibrate` runs small programs that each do one kind of work (`mpcjax.work`) and gives the rates of this machine; what a round
-computes, counted while tracing, divided by these rates is the prediction. No round is measured, nothing is fitted.
+`calibrate` runs small programs that each do one kind of work (`mpcjax.work`), and one that does all kinds as the protocols mix
+them: verified products and bits of three parties. What a round computes, counted while tracing, divided by the rates so found
+is the prediction. No round of any rule is measured.
 
 Predicted compute is that of the simulator, one machine that does the work of all peers and of the whole committee. Between
 real parties each does its own part, so this is more than any one of them would need.
@@ -20,8 +21,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax._compat import x64_scope
+from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
-from mpcjax.prg import field_elements, unhoisted
+from mpcjax.offline import Counter, count, prepare
+from mpcjax.prg import Stream, field_elements, unhoisted
+from mpcjax.protocols import multiply, verify
+from mpcjax.runtime import Runtime
+from mpcjax.sharing import Shamir
 from mpcjax.work import WORD, Work, counted
 
 
@@ -72,19 +78,26 @@ class Rates:
         """All kinds one after the other."""
         return sum(self.terms(work).values())
 
+    def slowed(self, times: float) -> Rates:
+        return Rates(*(rate / times for rate in dataclasses.astuple(self)))
+
 
 Program = tuple[str, Callable[..., Any], tuple[Any, ...]]
 ROWS, LENGTH = 16, 1 << 14  # elements, 2 MB: enough for all cores, and in their cache
 CHAIN, TIMES = 8, 32  # operations on an element between reading and writing it, and how often
 MOVED, BLOCK = 1 << 27, 1 << 20  # bytes of an array that no cache holds; elements copied at a time
 EXPANDED = 1 << 20  # elements of a key
+PRODUCTS = 1 << 17  # that are verified where all kinds are mixed
+MIXING = 4.0  # times as slow as one by one at most: more is noise
 
 
 @x64_scope
 def calibrate(repeats: int = 5) -> Rates:
     """The rates of the default device, from small programs of one kind each: some seconds, most of them compilation.
 
-    Each is the median of `repeats` calls. On a machine with other work they say how fast it is with that work.
+    Each is the median of `repeats` calls. On a machine with other work they say how fast it is with that work. Kinds one by one
+    are as fast as can be; where they are mixed not all cores are busy all the time, and all rates are slower by what one such
+    program shows.
     """
     known: dict[str, float] = {}
     for kind, function, args in _programs():
@@ -92,7 +105,26 @@ def calibrate(repeats: int = 5) -> Rates:
         taken, done = _seconds(function, args, kind == IN_PLACE, repeats), dataclasses.asdict(work)
         rest = taken - sum(done[other] / rate for other, rate in known.items())
         known[kind] = done[kind] / max(rest, taken / 4)  # noise must not make a rate of nothing
-    return Rates(**known)
+    alone, seed = Rates(**known), jnp.arange(8, dtype=jnp.uint32)
+    _, work, _ = counted(_mixed, seed)
+    together = _seconds(_mixed, (seed,), False, repeats)
+    return alone.slowed(min(max(together / alone.seconds(work), 1.0), MIXING))
+
+
+def _mixed(seed: Any) -> Any:
+    """Verified products of bits of three parties, and all that they take."""
+    fabric, scheme = Simulated(3), Shamir(F61, 3, 1)
+
+    def program(rt: Runtime) -> Any:
+        bits = rt.take("bit", (2, PRODUCTS))
+        found = multiply(rt, bits[:, 0], bits[:, 1])
+        verify(rt)
+        return found
+
+    demand, _ = count(program, scheme)
+    rt = Runtime(scheme, fabric, Stream.from_seed(seed).per_row("party", fabric.rows), Counter(F61, 3))
+    rt.material = prepare(rt, demand)
+    return program(rt), rt.verified
 
 
 def _programs() -> Iterator[Program]:

@@ -57,7 +57,8 @@ class Cost:
 
     @property
     def online_bytes(self) -> float:
-        """Bytes each committee party sends once inputs are known."""
+        """Bytes each committee party sends to the others once inputs are known. Between real peers one also tells those that
+        do not sit what they need: public coins, and the outcome of 4 bytes a parameter, each of them by one member."""
         return self._ledger.sent - self.offline_bytes
 
     @property
@@ -96,7 +97,7 @@ class Cost:
         material = {kind: getattr(self.demand, kind) for kind in ("random", "double", "bit", "triple")}
         lines.append("material: " + ", ".join(f"{amount:,} {kind}" for kind, amount in material.items()))
         lines += [] if self.load is None else self._predictions()
-        lines.append("revealed: " + ", ".join((*self.reveals, "accepted or not, per peer")))
+        lines.append("revealed: " + ", ".join((*self.reveals, "accepted or not, and why not, per peer")))
         return "\n".join(lines)
 
     def _predictions(self) -> list[str]:

@@ -26,7 +26,6 @@ LAYERS = (
     "fields",
     "prg",
     "seeds",
-    "costs",
     "fabric",
     "segments",
     "sharing",
@@ -34,6 +33,7 @@ LAYERS = (
     "runtime",
     "protocols",
     "offline",
+    "costs",  # measures them
     "circuits",
     "secret",
     "certificates",

@@ -269,6 +269,21 @@ def test_sorting_and_joining_are_along_one_axis(rt, axis):
             call()
 
 
+def test_public_numbers_are_compared_like_the_arrays_they_are(rt):
+    x = public(np.array([0.0, 1.0]), bits=4, bound=2.0)
+    for found, wanted in ((x == 0, [1, 0]), (x != 0, [0, 1]), (-x, [0, -1]), (abs(-x), [0, 1]), (x**2, [0, 1])):
+        assert np.array_equal(found, wanted)
+    assert np.array_equal(~public(np.array([True, False])), [False, True]) and isinstance(hash(x), int)
+
+
+def test_one_axis_has_the_largest(rt):
+    x = secret(rt, (4, 2), 4, 8)
+    with pytest.raises(ValueError, match=r"argmax along axis \(0, 1\): legal is one whole number"):
+        functions.argmax(x, axis=(0, 1))
+    with pytest.raises(ValueError, match="stack along axis None: legal are whole numbers"):
+        functions.stack([x, x], axis=None)
+
+
 def test_unknown_attributes_say_what_there_is(rt):
     assert not hasattr(secret(rt, (4,), 4, 8), "dtype")
     with pytest.raises(AttributeError, match=r"'std'.*legal are operators.*median"):

@@ -10,13 +10,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mpcjax import _compat
 from mpcjax.certificates import Certificate, Norm, Range
 from mpcjax.jaxprs.interpret import Run, interpret
 from mpcjax.jaxprs.tracing import call
 from mpcjax.jaxprs.values import Value
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import Secret, mask
@@ -65,13 +65,6 @@ class Secured(Rule):
         return "accepted" in inspect.signature(self.function).parameters
 
 
-def _positive(limit: Any) -> bool:
-    """Whether it is a number above zero that is finite."""
-    if isinstance(limit, bool) or np.ndim(limit) or np.asarray(limit).dtype.kind not in "iuf":
-        return False
-    return bool(limit > 0 and math.isfinite(limit))
-
-
 def secure(
     function: Callable[..., Any], *, limit: float = 1.0, certificate: str = "norm", bits: int = 16, name: str = ""
 ) -> Rule:
@@ -106,8 +99,7 @@ def secure(
     """
     if not callable(function):
         raise ValueError(f"secure of {function!r}: legal is a function of updates [n, d] that returns [d]")
-    if not _positive(limit):
-        raise ValueError(f"limit={limit!r}: the range of the updates is a positive number that is finite, such as 1.0")
+    require_positive("limit", limit, "the range of the updates")
     if certificate not in CERTIFICATES:
         raise ValueError(f"certificate={certificate!r}: legal are {' and '.join(map(repr, CERTIFICATES))}")
     if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= 24:

@@ -57,6 +57,11 @@ class Kept:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)  # or after a power cut the old file could be there again
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _wrong(path: Path, found: str) -> str:

@@ -31,6 +31,7 @@ from mpcjax.seeds import Keys, keys_of
 LOG = logging.getLogger("mpcjax.peers")
 LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
 # until it is lost
+SOON = 4  # slots, in which an outcome that is on its way arrives
 GIVEN = "outcome"
 _WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
 _BEGUN = struct.Struct("<cI")  # a round
@@ -191,18 +192,28 @@ class Node:
     def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
         """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
 
-        One of them sends it unasked to a peer without a seat; the others are asked, all at once.
+        One of them sends it unasked to a peer without a seat. If that does not come soon the others are asked, all at once: at
+        first, or every member would send it to everybody.
         """
         first = None if self.links.me in members else members[self.links.me % len(members)]
-        labels = {who: GIVEN if who == first else f"{GIVEN} again" for who in members if who != self.links.me}
-        for who in labels:
-            if who != first:
+        labels = {} if first is None else {first: GIVEN}
+        found = self._right(labels, when, wanted, time.monotonic() + SOON * self.links.slot)
+        if found is None:
+            others = {who: f"{GIVEN} again" for who in members if who not in (self.links.me, first)}
+            for who in others:
                 self.links.notify(who, np.frombuffer(_WANTED.pack(b"W", *when), np.uint8))
-        for _, packed in self.links.each(labels, when, self._blank().packed(), self.links.due()):
-            if digest(packed) == wanted:
-                self._packed[when] = packed
-                return packed
-        raise Lost(members[0], GIVEN, "nobody who has it gave the outcome of this round")
+            found = self._right(labels | others, when, wanted, self.links.due())
+        if found is None:
+            raise Lost(members[0], GIVEN, "nobody who has it gave the outcome of this round")
+        self._packed[when] = found
+        return found
+
+    def _right(self, labels: dict[int, str], when: tuple[int, int], wanted: bytes, until: float) -> np.ndarray | None:
+        """What comes from any of these peers by then and has this digest. Those that may still come are left in `labels`."""
+        blank = self._blank().packed()
+        return next(
+            (packed for _, packed in self.links.each(labels, when, blank, until) if digest(packed) == wanted), None
+        )
 
     def _settle(self, done: Round) -> None:
         self.conduct = self.conduct.settled(done.outcome, done.liars)

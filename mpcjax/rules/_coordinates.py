@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mpcjax import secret
 from mpcjax.certificates import Bits, Certificate
 from mpcjax.rules._gram import require_majority, require_poisoned
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules.base import Public, Rule
 
 
@@ -23,8 +24,7 @@ class OrderRule(Rule):
     mixes = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.limit < float("inf"):
-            raise ValueError(f"limit={self.limit}: coordinates are clipped to a finite limit > 0")
+        require_positive("limit", self.limit, "what coordinates are clipped to")
         if isinstance(self.width, bool) or not isinstance(self.width, int) or not 2 <= self.width <= 24:
             raise ValueError(f"width={self.width!r}: legal are 2 to 24 bits a coordinate, what float32 tells apart")
         require_poisoned(self.f)

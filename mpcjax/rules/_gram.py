@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import math
 from typing import Any
 
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import Rows, Secret, rows_of
@@ -57,8 +57,7 @@ class LimitedGramRule(GramRule):
     limit: float = 10.0
 
     def __post_init__(self) -> None:
-        if not (self.limit > 0 and math.isfinite(self.limit)):
-            raise ValueError(f"limit={self.limit}: the norm to which updates are clipped is a positive number")
+        require_positive("limit", self.limit, "the norm to which updates are clipped")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return clipped(update, self.limit)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate
+from mpcjax.secret import mask
 
 
 @jax.tree_util.register_dataclass
@@ -124,7 +125,7 @@ class Rule(abc.ABC):
         public = Public.of(*updates.shape) if public is None else public
         peers = jnp.arange(updates.shape[0])
         messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
-        return self.finish(self.combine(messages, public), public)
+        return self.finish(self.combine(mask(messages, public.accepted), public), public)
 
 
 def _a_number_each(part: str, found: Any, messages: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import weighted_sum
@@ -34,8 +34,7 @@ class CenteredClipping(Rule):
     additive = True
 
     def __post_init__(self) -> None:
-        if not (self.clip > 0 and math.isfinite(self.clip)):
-            raise ValueError(f"clip={self.clip}: the radius to which updates are clipped is a positive number")
+        require_positive("clip", self.clip, "the radius to which updates are clipped")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return clipped(update - public.center, self.clip)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 from mpcjax.certificates import Certificate, Norm
 from mpcjax.rules._gram import GramRule, counted, poisoned, require_majority, require_poisoned
 from mpcjax.rules._mixing import PreAggregator
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public
 from mpcjax.rules.krum import MultiKrum
@@ -40,8 +40,7 @@ class Clipping(PreAggregator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.limit > 0 and math.isfinite(self.limit)):
-            raise ValueError(f"limit={self.limit}: the length to which vectors are clipped is a positive number")
+        require_positive("limit", self.limit, "the length to which vectors are clipped")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return clipped(super().local(update, peer, public), self.limit)

@@ -22,7 +22,7 @@ class FLTrust(Rule):
     paper's root set has 100 samples. If no peer has positive trust the result is zero.
 
     Error against float64: trust scores and their proportions are rounded to 2^-20, messages to 2^-f: for n peers at most
-    |g0| (2^-f + n 2^-20 / sum_i TS_i) per coordinate, typically 10^-5 |g0|. Weights are not used.
+    |g0| (2^-f + n 2^-20 (1 + 1 / sum_i TS_i)) per coordinate, typically 10^-5 |g0|. Weights are not used.
     Cost: one inner product per coordinate, two and one comparison per peer, one reciprocal.
     Weighted: large rounds run in groups of peers. Revealed: the output; trust scores stay secret.
     Reference: Cao, Fang, Liu, Gong 2021, "FLTrust: Byzantine-robust federated learning via trust bootstrapping".

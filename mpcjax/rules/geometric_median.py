@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 from mpcjax.rules._gram import LimitedGramRule
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules.base import Public
 from mpcjax.secret import Rows, median_weights
 
@@ -24,12 +24,13 @@ class GeometricMedian(LimitedGramRule):
 
     Who is left out has no weight; weights given to `aggregate` are not used. If nobody is accepted the result is zero.
 
-    Error against float64: the iteration runs on the n weights, of 20 fractional bits, with squared distances to 2^-35 limit^2
-    and inverse distances to 2^-17 of themselves: |z - z*| is at most about n 2^-19 limit a step, typically 10^-5 of the
-    updates' lengths, besides 2^-(f+1) per coordinate for f fractional bits. Measured by the tests: below 2^-18 of the
-    longest update for 9 of them, besides the rounding of messages.
+    Error against float64: the iteration runs on the n weights, of b = 20 fractional bits, or fewer where limit / nu is large
+    (b = 38 - log2(2 limit) - log2(n / nu) where that is less; at least 10, or the rule is refused), with squared distances to
+    2^-35 limit^2 and inverse distances to 2^-17 of themselves: |z - z*| is at most about n 2^(1-b) limit a step, typically
+    10^-5 of the updates' lengths, besides 2^-(f+1) per coordinate for f fractional bits. Measured by the tests: below 2^-18 of
+    the longest update for 9 of them, besides the rounding of messages.
     Cost: one opening per pair of peers and one per coordinate, two inner products per peer; in every step n inverse square
-    roots, 4 n truncations, n comparisons, a reciprocal. Revealed: the output.
+    roots, 3 n + 1 truncations, n comparisons, a reciprocal. Revealed: the output.
     Reference: Pillutla, Kakade, Harchaoui 2022, "Robust aggregation for federated learning", algorithm 2 (RFA).
     """
 
@@ -40,8 +41,7 @@ class GeometricMedian(LimitedGramRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.nu > 0 and math.isfinite(self.nu)):
-            raise ValueError(f"nu={self.nu}: the distance below which the median is smoothed is a positive number")
+        require_positive("nu", self.nu, "the distance below which the median is smoothed")
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ValueError(f"steps={self.steps!r}: the number of Weiszfeld steps is a whole number from 1")
 

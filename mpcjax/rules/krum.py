@@ -47,7 +47,9 @@ class MultiKrum(LimitedGramRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_poisoned(self.f)
-        if self.select is not None and (not isinstance(self.select, int) or self.select < 1):
+        if self.select is not None and (
+            isinstance(self.select, bool) or not isinstance(self.select, int) or self.select < 1
+        ):
             raise ValueError(
                 f"select={self.select!r}: how many are averaged is a whole number from 1, or None for n - f"
             )

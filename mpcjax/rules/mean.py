@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import weighted_sum
 
@@ -31,6 +32,9 @@ class Mean(Rule):
     paper = "McMahan et al. 2017"
     takes = ("weights",)
     additive = True
+
+    def __post_init__(self) -> None:
+        require_positive("limit", self.limit, "the norm that no update exceeds")
 
     def certificate(self, peers: int) -> Certificate:
         return Norm(self.limit, peers)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm
 from mpcjax.rules._gram import by_count, counted
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import weighted_sum
@@ -33,8 +33,7 @@ class NormBounded(Rule):
     additive = True
 
     def __post_init__(self) -> None:
-        if not (self.limit > 0 and math.isfinite(self.limit)):
-            raise ValueError(f"limit={self.limit}: the length to which updates are clipped is a positive number")
+        require_positive("limit", self.limit, "the length to which updates are clipped")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return clipped(update, self.limit)

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Signs
+from mpcjax.rules._settings import require_positive
 from mpcjax.rules.base import Public, Rule
 from mpcjax.secret import weighted_sum
 
@@ -21,7 +22,8 @@ class RSA(Rule):
 
     lam: the penalty; the paper's code has 0.07 for iid and 0.5 for heterogeneous data.
 
-    Ties: sign(0) is +1 at peers with an even number and -1 at odd ones, so a column of zeros sums to 0 or 1.
+    Ties: sign(0) is +1 at peers with an even number and -1 at odd ones, so a column of zeros sums to 0 or 1 if all are
+    accepted.
     Error: none, sums of signs are exact. Weights are not used. Cost: one opening per coordinate, one inner product per
     peer. Revealed: the output, that is, the number of votes per coordinate.
     Reference: Li, Xu, Chen, Giannakis, Ling 2019, "RSA: Byzantine-robust stochastic aggregation", algorithm 2.
@@ -33,6 +35,9 @@ class RSA(Rule):
     takes = ("center",)
     additive = True
     reveals = ("output", "votes per coordinate")
+
+    def __post_init__(self) -> None:
+        require_positive("lam", self.lam, "the penalty")
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         tie = jnp.where(peer % 2 == 0, 1.0, -1.0).astype(jnp.float32)

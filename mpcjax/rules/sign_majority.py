@@ -21,7 +21,7 @@ class SignMajority(Rule):
     A peer must vote: sign(0) is +1 at peers with an even number and -1 at odd ones. Weights are not used.
     Error: none. If nobody is accepted the result is zero.
     Cost: one opening per coordinate, one inner product per peer. With `hide` two comparisons of small numbers per coordinate
-    more, each of 7 products and 48 random bits for 25 peers. Revealed: the output, and the number of votes per coordinate
+    more, each of some 4 products and 46 random bits for 25 peers. Revealed: the output, and the number of votes per coordinate
     without `hide`.
     Reference: Bernstein, Zhao, Azizzadenesheli, Anandkumar 2019, "signSGD with majority vote is communication efficient and
     fault tolerant", algorithm 1.

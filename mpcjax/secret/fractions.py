@@ -12,16 +12,19 @@ from mpcjax import _compat, circuits
 from mpcjax.protocols import multiply
 from mpcjax.secret.array import Secret, facing
 from mpcjax.secret.order import maximum
-from mpcjax.secret.public import plain
+from mpcjax.secret.public import Known, plain, public
 
-MOST_BITS = 60  # no more than the field of 61 bits holds beside a sign
+MOST_BITS = 60  # more no field holds beside a sign
 
 
 def rescale(x: Any, bits: int) -> Any:
     """`x` with `bits` fractional bits, rounded to nearest by exact truncation; plain arrays are rounded the same way."""
     _require_bits("rescale", bits)
-    if not isinstance(x, Secret):
-        return jnp.floor(x * 2.0**bits + 0.5) / 2.0**bits
+    return at_scale(x, bits) if isinstance(x, Secret) else jnp.floor(x * 2.0**bits + 0.5) / 2.0**bits
+
+
+def at_scale(x: Secret, bits: int) -> Secret:
+    """`x` in units of 2^-bits, rounded to nearest. `bits` may be negative: of large numbers that is enough."""
     down = x.scale - bits
     if down <= 0:
         return x._at_scale(bits)
@@ -39,13 +42,13 @@ def _require_bits(operation: str, bits: Any) -> None:
 def proportions(x: Any, bits: int) -> Any:
     """x_i / sum_j x_j for non-negative `x [n]`, at `bits` fractional bits; all zero when the sum is zero.
 
-    One reciprocal of a scalar, n products and n truncations. Error 2^-bits per entry.
+    One reciprocal of a scalar, n products and n truncations. Error 2^-28 x_i / sum + 2^-bits per entry.
     """
     _require_bits("proportions", bits)
     total = x.sum(axis=0)
     if not isinstance(x, Secret):
         return x / jnp.where(total > 0, total, 1)
-    # 1 / total at `out` bits has a relative error below 2^-bits even at the largest total; x_i <= total bounds x_i / total.
+    # 1 / total at `out` bits has a relative error below 2^-bits + 2^-28 even at the largest total; x_i <= total bounds the rest
     out = bits + 2 + max(total.bound.bit_length() - total.scale, 0)
     inverse = circuits.reciprocal(x.rt, total.shares[:, None], scale=total.scale, bound=total.bound, out_bits=out)
     quotient = multiply(x.rt, x.shares, inverse)
@@ -57,7 +60,8 @@ def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
     """x / max(y, least) elementwise (broadcast), at `bits` fractional bits, for a secret `y` and a public `least` > 0.
 
     `least` is the smallest that y can be, and keeps the quotient in bounds: a smaller y counts as `least` (rounded to the
-    scale of y). Error at most 2^-28 |x / y| + 2^-bits; plain arrays are not rounded.
+    scale of y). Error at most 2^-28 |x / y| + 2^-bits; plain arrays are not rounded. Of a public y the inverse is rounded, to
+    as many bits as that takes.
     Cost per quotient: a comparison, `circuits.reciprocal` (dearest: 781 products), a product, a truncation.
     """
     if not (isinstance(x, Secret) or isinstance(y, Secret)):
@@ -65,13 +69,8 @@ def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
     _require_bits("divide", bits)
     if not least > 0:
         raise ValueError(f"divide: least={least}; legal is the smallest positive number that the divisor can be")
-    if not isinstance(y, Secret) and not _compat.is_concrete(plain(y)):
-        raise TypeError(
-            "divide: the divisor is public, and its values are not known while tracing; multiply by mpcjax.secret.public("
-            "1 / y, bits=, bound=)"
-        )
     if not isinstance(y, Secret):
-        return rescale(x / np.maximum(np.asarray(y, np.float64), least), bits)
+        return _by_public(x, y, bits, least)
     smallest = round(least * 2.0**y.scale)
     if not 1 <= smallest <= y.bound:
         raise ValueError(
@@ -86,6 +85,20 @@ def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
     inverse = circuits.reciprocal(y.rt, y.shares, y.scale, y.bound, out, least=smallest)
     numerator, inverse = facing("division", x, y._like(inverse, 0, 0, "division"))
     return rescale(y._like(multiply(y.rt, numerator, inverse), x.scale + out, at_most, "division"), bits)
+
+
+def _by_public(x: Secret, y: Any, bits: int, least: float) -> Secret:
+    """`divide` by public numbers that are known while tracing. Local but for the rounding."""
+    y = y.values if isinstance(y, Known) else y
+    if not _compat.is_concrete(y):
+        raise TypeError(
+            "divide: the divisor is public, and its values are not known while tracing; multiply by mpcjax.secret.public("
+            "1 / y, bits=, bound=)"
+        )
+    inverse = 1 / np.maximum(np.asarray(y, np.float64), least)
+    fine = bits + 1 + _whole_bits(x)  # or those of 28 significant ones, if that is less
+    fine = max(0, min(fine, 28 - math.floor(math.log2(float(np.min(inverse, initial=1.0))))))
+    return rescale(x * public(inverse, bits=fine), bits)
 
 
 def sqrt(x: Any, *, bits: int = 16) -> Any:

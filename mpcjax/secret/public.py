@@ -150,6 +150,18 @@ class Known:
     __truediv__, __rtruediv__ = _operator("truediv", False), _operator("truediv", True)
     __matmul__, __rmatmul__ = _operator("matmul", False), _operator("matmul", True)
     __lt__, __le__, __gt__, __ge__ = (_operator(name, False) for name in ("lt", "le", "gt", "ge"))
+    __eq__, __ne__ = _operator("eq", False), _operator("ne", False)
+    __and__, __or__ = _operator("and_", False), _operator("or_", False)
+    __pow__, __hash__ = _operator("pow", False), object.__hash__
+
+    def __neg__(self) -> Any:
+        return -plain(self)
+
+    def __abs__(self) -> Any:
+        return abs(plain(self))
+
+    def __invert__(self) -> Any:
+        return ~plain(self)
 
     @property
     def shape(self) -> tuple[int, ...]:

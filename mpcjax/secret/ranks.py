@@ -22,7 +22,7 @@ def lowest(bits: Any, width: int, counts: Any, kept: Any) -> tuple[Any, Any]:
         return bits._like(sums, 0, bits.shape[0] * _largest(width), "lowest"), _values(bits, values, width)
     ordered = _ordered(bits, width, kept)
     before = jnp.arange(bits.shape[0]) < counts[:, None]
-    return before.astype(ordered.dtype) @ ordered[:-1], ordered[counts]
+    return jnp.matmul(before.astype(ordered.dtype), ordered[:-1], precision="highest"), ordered[counts]
 
 
 def of_rank(bits: Any, width: int, ranks: Any, kept: Any) -> Any:

@@ -11,7 +11,7 @@ from mpcjax import circuits
 from mpcjax.protocols import multiply
 from mpcjax.secret.array import Secret
 from mpcjax.secret.order import require_comparable, sort
-from mpcjax.secret.shaping import at_end, axes_of, with_axes
+from mpcjax.secret.shaping import at_end, axes_of, axis_of, with_axes
 
 
 def sum(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
@@ -72,9 +72,9 @@ def argmax(x: Any, axis: int | None = None) -> Any:
     """
     if not isinstance(x, Secret):
         return _plain_argmax(x, axis)
-    axes = axes_of(x, axis, "argmax")
-    if not axes:
+    if not x.ndim:
         raise ValueError("argmax of a secret scalar: legal is an array with at least one axis")
+    axes = axes_of(x, None, "argmax") if axis is None else (axis_of(x, axis, "argmax"),)
     _refuse_slices(x, axes, "argmax along parameters in combine")
     candidates = _candidates(x, axes, "argmax")
     bits = _winners(candidates, _tournament(candidates)[1])

@@ -18,7 +18,7 @@ import numpy as np
 from mpcjax.fields import Field, kernels
 from mpcjax.protocols import combination, dot, gram, symmetric, upper_triangle
 from mpcjax.secret.array import Secret
-from mpcjax.secret.fractions import rescale
+from mpcjax.secret.fractions import at_scale, rescale
 
 PRODUCT_BITS = 38  # of an inner product that is multiplied by a factor of `FACTOR_BITS`: both together fit the field
 FACTOR_BITS = 20
@@ -199,7 +199,7 @@ def scaled_back(weights: Any, factors: Any) -> Any:
 
 def short(x: Secret, bits: int) -> Secret:
     """`x` with as many fewer fractional bits as its bound is longer than `bits` bits."""
-    return rescale(x, x.scale - max(x.bound.bit_length() - bits, 0))
+    return at_scale(x, x.scale - max(x.bound.bit_length() - bits, 0))
 
 
 def pairs_of(products: Secret) -> Secret:

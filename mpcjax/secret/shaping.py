@@ -120,8 +120,8 @@ def stack(parts: Any, axis: int = 0) -> Any:
     if len({part.shape for part in joined}) > 1:
         raise ValueError(f"stack of shapes {[part.shape for part in joined]}: legal are equal ones")
     wide = joined[0].ndim + 1
-    if not -wide <= axis < wide:
-        raise ValueError(f"stack along axis {axis}: legal are {-wide} to {wide - 1}")
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or not -wide <= axis < wide:
+        raise ValueError(f"stack along axis {axis!r}: legal are whole numbers from {-wide} to {wide - 1}")
     return _joined(joined, jnp.stack([part.shares for part in joined], axis % wide + 1), "stack")
 
 

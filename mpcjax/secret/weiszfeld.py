@@ -13,7 +13,7 @@ from mpcjax.errors import BoundError
 from mpcjax.protocols import dot, repeat, symmetric
 from mpcjax.runtime import Runtime
 from mpcjax.secret.array import Secret
-from mpcjax.secret.fractions import proportions, rescale
+from mpcjax.secret.fractions import at_scale, proportions
 from mpcjax.secret.rows import FACTOR_BITS, PRODUCT_BITS, Rows, SecretRows, pairs_of, public_number, short
 
 LEAST_BITS = 18  # of 1 / distance for the longest distance there can be
@@ -71,11 +71,11 @@ def _squared_distances(gram: Secret, weights: Secret) -> Secret:
     rt, field, n = gram.rt, gram.rt.field, weights.shape[0]
     whole = (1 << weights.scale) + n  # rounded weights may add up to a little more than 1
     across = Secret(rt, dot(rt, gram.shares, weights.shares[:, None]), gram.scale + weights.scale, gram.bound * whole)
-    across = rescale(across, gram.scale)
+    across = at_scale(across, gram.scale)
     length = Secret(
         rt, dot(rt, across.shares, weights.shares)[:, None], gram.scale + weights.scale, across.bound * whole
     )
-    length = rescale(length, gram.scale)
+    length = at_scale(length, gram.scale)
     diagonal = jnp.diagonal(gram.shares, axis1=1, axis2=2)
     shares = field.add(field.sub(diagonal, field.double(across.shares)), length.shares)
     return gram._like(shares, gram.scale, gram.bound + 2 * across.bound + length.bound, "squared distances")

@@ -230,7 +230,7 @@ def test_what_is_held_at_a_time():
 
 
 def test_rates_are_measured(monkeypatch):
-    for name, value in {"LENGTH": 1 << 8, "MOVED": 1 << 23, "EXPANDED": 1 << 17}.items():
+    for name, value in {"LENGTH": 1 << 8, "MOVED": 1 << 23, "EXPANDED": 1 << 17, "PRODUCTS": 1 << 10}.items():
         monkeypatch.setattr(costs, name, value)
     found = dataclasses.astuple(costs.calibrate(repeats=1))
     assert all(math.isfinite(rate) and rate > 0 for rate in found)

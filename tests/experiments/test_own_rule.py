@@ -42,7 +42,7 @@ def test_mpc_gives_the_plain_result(printed):
 
 
 def test_cost_leakage_and_the_error_are_shown(printed):
-    assert "revealed: output, accepted or not, per peer" in printed
+    assert "revealed: output, accepted or not, and why not, per peer" in printed
     first, second = (float(mb) for mb in re.findall(r"([\d.,]+) MB sent", printed))
     assert first < second
     assert re.search(r"rule 'peeks'.*own_rule\.py:\d+ `if agreement\[0\] > agreement\[1\]:`.*where", printed)

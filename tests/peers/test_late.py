@@ -16,6 +16,7 @@ from mpcjax.peers.early import KEPT_BYTES, Early
 from mpcjax.peers.election import Election
 from mpcjax.peers.links import Lost
 from mpcjax.peers.node import Node, Round
+from mpcjax.peers.outcome import digest
 from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play
 from tests.peers._memory import Net, _signature
 
@@ -111,15 +112,27 @@ def test_what_comes_while_an_attempt_begins_is_heard() -> None:
     assert list(decision._done) == [2, 1]
 
 
-def test_an_outcome_is_asked_of_all_members_before_any_is_waited_for() -> None:
-    net = Net(PEERS, patience=0.3, slot=0.2)
+def test_an_outcome_that_does_not_come_soon_is_asked_of_all_other_members_at_once() -> None:
+    """Not at first, or every member would send it to everybody; and the first may still send it."""
+    net = Net(PEERS, patience=0.3, slot=0.05)
     node, happened = consortium(net)[LATE], list[Any]()
     end, receive = net.ends[LATE], net.ends[LATE].receive
     end.notify = lambda peer, notice: happened.append(peer)  # type: ignore[method-assign]
     end.receive = lambda *args: happened.append("wait") or receive(*args)  # type: ignore[method-assign]
     with pytest.raises(Lost, match="nobody who has it gave"):
         node._fetched((0, 0), (1, 2, 3), b"")
-    assert set(happened[: happened.index("wait")]) == {2, 3} and happened[happened.index("wait") :].count("wait") >= 3
+    asked = [k for k, what in enumerate(happened) if what != "wait"]
+    assert {happened[k] for k in asked} == {2, 3} and asked[1] == asked[0] + 1 and asked[0] >= 3
+    assert happened[asked[1] :].count("wait") >= 3
+
+
+def test_an_outcome_that_comes_soon_is_asked_of_nobody() -> None:
+    net = Net(PEERS, patience=2.0, slot=0.2)
+    node, asked = consortium(net)[LATE], list[int]()
+    packed = node._blank().packed()
+    threading.Timer(0.2, lambda: net.ends[1].send(LATE, (0, 0), "outcome", packed)).start()
+    net.ends[LATE].notify = lambda peer, notice: asked.append(peer)  # type: ignore[method-assign]
+    assert np.array_equal(node._fetched((0, 0), (1, 2, 3), digest(packed)), packed) and not asked
 
 
 @pytest.mark.parametrize("missed", [False, True])

@@ -161,7 +161,7 @@ WRONG = {
     jax_transformation: (TypeError, "same name in mpcjax.secret"),
     jax_condition: (TypeError, "legal are operators.*where"),
     within_jax: (TypeError, "an int.*where"),
-    traced_number: (TypeError, r"public\(x, bits=16, bound=1.0\)"),
+    traced_number: (TypeError, r"public\(x, bits=16, bound=1000.0\)"),
     branches_on_public: (TypeError, "[Tt]race"),
     unbounded: (BoundError, r"2\^.*[Cc]lip or rescale"),
     wrong_axes: (ValueError, r"shapes \(4, 6\) and \(4,\).*x\[:, None\]"),

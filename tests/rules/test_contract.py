@@ -98,6 +98,17 @@ def test_few_accepted(name: str, left: int, ideal: None) -> None:
         np.testing.assert_array_equal(found, 0)
 
 
+@pytest.mark.parametrize("row", [np.nan, 1e30, 3.0])
+@every
+def test_what_is_left_out_is_zero_in_the_plain_form_too(name: str, row: float) -> None:
+    """Also where a message of zeros is none: what a peer sends may be its distance from the center."""
+    rule, accepted = RULES[name](), np.arange(PEERS) != 2
+    x, without = updates(), updates()
+    x[2], without[2] = row, 0
+    public = dataclasses.replace(public_of(rule, accepted), center=jnp.full(LENGTH, 0.1, jnp.float32))
+    np.testing.assert_array_equal(rule.plain(jnp.asarray(x), public), rule.plain(jnp.asarray(without), public))
+
+
 @every
 def test_zero_updates(name: str, ideal: None) -> None:
     rule, x = RULES[name](), np.zeros((PEERS, LENGTH), np.float32)

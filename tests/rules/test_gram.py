@@ -283,6 +283,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "mixing no rule": (lambda: rules.nearest_neighbour_mixing("rsa"), "rule='rsa'.*legal are rules"),  # type: ignore[arg-type]
     "clipping limit": (lambda: rules.clipping(limit=0.0), "limit=0.0.*positive"),
     "norm bound": (lambda: rules.norm_bounded(limit=0.0), "limit=0.0.*positive"),
+    "a text": (lambda: rules.centered_clipping(clip="10"), "clip='10'.*positive"),  # type: ignore[arg-type]
+    "nothing": (lambda: rules.geometric_median(limit=None), "limit=None.*positive"),  # type: ignore[arg-type]
+    "penalty": (lambda: rules.rsa(lam=float("nan")), "lam=nan.*positive"),
+    "mean limit": (lambda: rules.mean(limit=-1.0), "limit=-1.0.*positive"),
+    "selected": (lambda: rules.multi_krum(select=True), "select=True"),
     "hide": (lambda: rules.sign_majority(hide=1), "hide=1: legal are True"),  # type: ignore[arg-type]
     "inner settings of groups": (lambda: rules.bucketing(rules.multi_krum(f=2)).certificate(12), "f=2 and 6 peers"),
 }
@@ -293,6 +298,25 @@ def test_wrong_settings_say_what_is_legal(case: str) -> None:
     make, message = WRONG[case]
     with pytest.raises(ValueError, match=message):
         make()
+
+
+HUGE = {
+    "median": rules.geometric_median(limit=5e5),
+    "adaptive clipping": rules.adaptive_clipping(rules.multi_krum(limit=1e6)),
+    "groups of a median": rules.bucketing(rules.geometric_median(limit=1000.0), size=10),
+    "clipping in groups": rules.bucketing(rules.clipping(rules.multi_krum(limit=1e6), limit=1e6)),
+}
+
+
+@pytest.mark.parametrize("case", HUGE)
+def test_numbers_so_large_that_units_are_more_than_one_are_planned(case: str) -> None:
+    assert Setup(SCHEME, HUGE[case], 30, 4).bits >= 1
+
+
+def test_numbers_so_large_that_units_are_more_than_one(ideal: None) -> None:
+    x = updates() * np.float32(1e5)
+    secret, plain = both(rules.adaptive_clipping(rules.multi_krum(f=1, limit=1e6)), x)
+    np.testing.assert_allclose(secret, plain, rtol=2e-5, atol=1.0)
 
 
 def test_a_median_without_room_is_refused() -> None:

@@ -172,6 +172,14 @@ FRACTIONS = {
     ),
     "divide by a negative": Case(lambda x: ms.divide(x, x, bits=8, least=0.5), (SMALL,), error=2.0**-8 + 18 * 2.0**-28),
     "number over": Case(lambda y: ms.divide(1.0, y, bits=12, least=1.0), (POSITIVE,), error=2.0**-12 + 2.0**-28),
+    "divide by public of all sizes": Case(
+        lambda x: ms.divide(x, np.array([1, 1000, 3, 7, 1e5, 1.5, 900]), bits=24, least=1.0), (SMALL,), error=2.0**-23
+    ),
+    "divide by a stated public": Case(
+        lambda x: ms.divide(x, ms.public(np.arange(1.0, 8), bits=8, bound=8.0), bits=20, least=1.0),
+        (SMALL,),
+        error=2.0**-19,
+    ),
     "divide by public": Case(lambda x: ms.divide(x, np.arange(1.0, 8), bits=8, least=2.0), (SMALL,), error=2.0**-8),
     "sqrt": Case(lambda x: ms.sqrt(x, bits=16), (POSITIVE,), error=2.0**-16 + 23 * 2.0**-25),
     "sqrt of a negative": Case(lambda x: ms.sqrt(x, bits=4), (SMALL,), error=2.0**-4),
