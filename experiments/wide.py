@@ -24,6 +24,7 @@ from rich.table import Table
 import mpcjax
 from experiments.network import cached, compile_round, consortium
 from mpcjax.net import config as configs
+from mpcjax.peers.peer import Peer
 from mpcjax.report import Cost
 from mpcjax.rules import resolve
 from mpcjax.train.metrics import progress
@@ -88,7 +89,7 @@ def peer(config: Path, record: Path, cache: Path, rule: str, parameters: int, ro
             begun = time.perf_counter()
             result = me.aggregate(update, rule, round=number)
             seconds, before = time.perf_counter() - begun, sent
-            sent = sum(me.channels.traffic(other)[0] for other in range(me.peers) if other != me.number)
+            sent = _all_sent(me)
             line = {
                 "seconds": seconds, "sent": sent - before, "member": me.number in result.report.committee,
                 "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -96,6 +97,18 @@ def peer(config: Path, record: Path, cache: Path, rule: str, parameters: int, ro
             }  # fmt: skip
             file.write(json.dumps(line) + "\n")
             file.flush()
+
+
+def _all_sent(me: Peer) -> int:
+    """Bytes, once nothing more was sent for a second: what this peer still gives to others belongs to the round."""
+    before, until = -1, time.monotonic() + 30
+    while time.monotonic() < until:
+        now = sum(me.channels.traffic(other)[0] for other in range(me.peers) if other != me.number)
+        if now == before:
+            break
+        before = now
+        time.sleep(1)
+    return before
 
 
 def _start(path: Path, folder: Path, cache: Path, *more: Any) -> subprocess.Popen[bytes]:
