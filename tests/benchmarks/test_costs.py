@@ -76,6 +76,7 @@ def test_a_cell_is_estimated_run_and_stored(tmp_path, monkeypatch):
 
 def test_known_cells_are_not_computed_again(tmp_path, monkeypatch, capsys):
     begun = []
+    (tmp_path / "rates.json").write_text(json.dumps(dataclasses.asdict(ONES)))
     monkeypatch.setattr(costs, "run_apart", lambda folder, cell, seconds: begun.append(cell))
     done = FOUND | {"measured": {"seconds": 1.0, "first": 2.0}, "machine": bench_predict.harness.machine()}
     costs.path_of(tmp_path, ("mean", 25, 10_000)).write_text(json.dumps(done))
@@ -83,6 +84,10 @@ def test_known_cells_are_not_computed_again(tmp_path, monkeypatch, capsys):
     assert costs.main(options) == 1  # rsa has no answer
     assert begun == [("rsa", 25, 10_000)]
     assert costs.main([*options, "--minutes", "0"]) == 1 and len(begun) == 1
+    found = costs.known(tmp_path, ("rsa", 25, 10_000))
+    assert "rounds" in found and not costs.is_done(found), "estimated, and still to be run"
+    monkeypatch.setattr(costs, "compute", None)
+    assert costs.main([*options, "--minutes", "0"]) == 1 and "not yet" in capsys.readouterr().out
 
 
 def test_a_cell_that_fails_says_so(tmp_path, monkeypatch):
