@@ -29,7 +29,7 @@ CRYPTEN_NEEDS := torch torchvision omegaconf onnx pandas pyyaml tensorboard futu
 ifeq ($(origin GLIBC_TUNABLES),undefined)
 GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2
 demo bench bench-long bench-compare: GLIBC_TUNABLES := \
-  glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=268435456
+  glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 endif
 export GLIBC_TUNABLES
 
