@@ -80,12 +80,10 @@ def compute(folder: Path, cell: Cell, measure: bool = True) -> None:
         return
     found = estimated(cost) | {"estimate_seconds": time.perf_counter() - start, "machine": harness.machine()}
     path_of(folder, cell).write_text(json.dumps(found, indent=1))
-    if not measure:
-        return
     why = too_much(found, found["machine"]["memory_bytes"])
     if why:
         found["not_measured"] = why
-    else:
+    elif measure:
         rounds = bench_round.rounds(rule, peers, length, PARTIES, repeats=3)
         found["measured"] = {"seconds": rounds.median(), "first": rounds.first}
     path_of(folder, cell).write_text(json.dumps(found, indent=1))
