@@ -24,12 +24,16 @@ class Proxies:
 
     async def serve(self, port: int, target: int) -> asyncio.Server:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers = [writer]
             try:
                 there = await asyncio.open_connection("127.0.0.1", target)
+                writers.append(there[1])
+                await asyncio.gather(self._pipe(reader, there[1]), self._pipe(there[0], writer))
             except OSError:
-                writer.close()
-                return
-            await asyncio.gather(self._pipe(reader, there[1]), self._pipe(there[0], writer))
+                pass
+            finally:  # also where a task is cancelled before it has begun
+                for one in writers:
+                    one.close()
 
         return await asyncio.start_server(connected, "127.0.0.1", port)
 
@@ -78,6 +82,7 @@ def proxies(ports: list[tuple[int, int]], delay: float, loss: float, again: floa
         await stop.wait()
         for server in servers:
             server.close()
+        await asyncio.sleep(0.1)  # who was just accepted begins, and is ended in turn
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))  # which ends what still runs
     thread.start()
