@@ -25,7 +25,8 @@ CRYPTEN_NEEDS := torch torchvision omegaconf onnx pandas pyyaml tensorboard futu
 # Fresh memory in huge pages: most of what is written once is written at a third of the cost (Linux, glibc).
 # And few arenas: what compilation leaves behind in sixteen of them is half a gigabyte.
 # A round allocates and frees arrays of tens of megabytes all the time, which glibc by default takes from the kernel and gives
-# back, page by page, every time. Where they are kept by the process, large rounds take two thirds of the time, and more memory.
+# back, page by page, every time. Where they are kept by the process, large rounds take a third to two thirds of the time, and
+# more memory. Of what lies at the top of the heap glibc gives back what is over the trim threshold: 16 GB, so never.
 ifeq ($(origin GLIBC_TUNABLES),undefined)
 GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.arena_max=2
 demo bench bench-long bench-compare: GLIBC_TUNABLES := \
