@@ -35,7 +35,7 @@ KEPT = Path(__file__).parent / "COSTS.md"
 FOLDER = Path(__file__).parent / "results" / "costs"  # not among the results that `compare` looks for
 PEERS, LENGTHS, PARTIES = (25, 100), (10_000, 1_000_000), 5
 CELL_SECONDS = 600
-ROOM = 0.5  # of the machine's memory
+ROOM = 0.75  # of the machine's memory
 WIDTH = 150
 HEADINGS = (
     "rule",
