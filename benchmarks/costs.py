@@ -152,10 +152,13 @@ def markdown(cells: list[tuple[Cell, dict[str, Any]]], machines: list[str]) -> s
     rows += [row_of(cell, found) for cell, found in cells]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     caption = CAPTION[0].upper() + CAPTION[1:]
+    refused = "".join(
+        f"\n- {cell[0]}, {cell[1]} x {cell[2]:,}: {found['why']}" for cell, found in cells if "why" in found
+    )
     return (
         f"# What every rule costs\n\n`python -m benchmarks.costs --keep`, {'; '.join(machines)}. {caption}. Seconds: the "
         "simulator, which does the work of all parties, in a call that compiles nothing; LAN, WAN, 4G: predicted, between "
-        f"machines.\n\n{lines}\n"
+        f"machines.\n\n{lines}\n" + (f"\nRefused:\n{refused}\n" if refused else "")
     )
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import warnings
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from mpcjax import _compat, simulator
-from mpcjax._trees import first_not_finite, size_of, stack_rows, vector_like
+from mpcjax import _compat, arguments, simulator
+from mpcjax._trees import size_of, stack_rows
 from mpcjax.costs import Rates
-from mpcjax.devices import AXIS
-from mpcjax.fields import EXPONENTS, Field
+from mpcjax.fields import Field
 from mpcjax.offline import Demand
 from mpcjax.report import Cost, Happened, Report
-from mpcjax.rules import Public, Rule, require_additive, resolve
-from mpcjax.rules.mean import WEIGHT_BITS
+from mpcjax.rules import Rule, require_additive, resolve
 from mpcjax.session import plan
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
@@ -72,25 +67,8 @@ def simulate(
     Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
     most 2^-40 per check.
     """
-    if field not in EXPONENTS:
-        raise ValueError(f"field={field}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
-    for name, value in {"parties": parties, "threshold": threshold}.items():
-        if not isinstance(value, (int, np.integer)) and not (name == "threshold" and value is None):
-            raise ValueError(f"{name}={value!r}: legal are whole numbers")
-    if parties < 2:
-        raise ValueError(f"parties={parties}: a committee has at least 2 members, and 3 to withstand a corrupt one")
-    if attempts < 1:
-        raise ValueError(f"attempts={attempts}: at least one committee must be tried")
+    arguments.require_committee(parties, threshold, field, attempts, group, mesh)
     chosen = (parties - 1) // 2 if threshold is None else threshold
-    if group is not None and (isinstance(group, bool) or not isinstance(group, (int, np.integer)) or group < 1):
-        raise ValueError(
-            f"group={group!r}: legal are whole numbers from 1, the peers handled at a time; or leave it out"
-        )
-    if mesh is not None and (AXIS not in getattr(mesh, "shape", ()) or field != 61):
-        raise ValueError(
-            f"mesh={mesh!r} with field={field}: legal is a jax.sharding.Mesh with an axis {AXIS!r}, such as "
-            f"Mesh(jax.devices(), ({AXIS!r},)), and field=61"
-        )
     return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group, mesh)
 
 
@@ -137,11 +115,11 @@ def aggregate(
     rule = resolve(rule)
     matrix, unravel = stack_rows(updates)
     setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
-    public = public_of(rule, updates, matrix, weights, center, reference)
+    public = arguments.public_of(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
     if key is None and committee.mesh is not None and jax.process_count() > 1:
         raise ValueError("a mesh of several processes needs key=, the same 256 bits in all of them")
-    key, round = _key(key, inside), _round(round)
+    key, round = arguments.key_of(key, inside), arguments.round_of(round)
     if inside and committee.mesh is not None:
         raise ValueError(
             "mesh= is for calls outside of jit: inside it, use a committee without mesh= and shard the updates"
@@ -221,78 +199,6 @@ def _warn_of_coarse(setup: Setup) -> None:
         "the limit, or accept this by fraction_bits=",
         stacklevel=4,
     )
-
-
-def public_of(rule: Rule, updates: Any, matrix: Any, weights: Any, center: Any, reference: Any) -> Public:
-    for name, given in {"weights": weights, "center": center, "reference": reference}.items():
-        if given is None and name in rule.needs:
-            raise ValueError(f"rule {rule.name!r} needs {name}=: known to all peers, shaped like one update")
-        if given is not None and name not in (*rule.needs, *rule.takes):
-            legal = ", ".join(f"{other}=" for other in (*rule.needs, *rule.takes)) or "none of these"
-            raise ValueError(
-                f"rule {rule.name!r} takes no {name}= and would ignore it; leave it out (it takes {legal})"
-            )
-    return Public.of(
-        *matrix.shape,
-        weights=_weights(weights, matrix.shape[0]),
-        center=_agreed(center, updates, "center"),
-        reference=_agreed(reference, updates, "reference"),
-    )
-
-
-def _agreed(tree: Any, updates: Any, what: str) -> Any:
-    """A public tree like one update as a finite vector, or None."""
-    if tree is None:
-        return None
-    vector = vector_like(tree, updates, what)
-    if _compat.is_concrete(vector) and not bool(jnp.all(jnp.isfinite(vector))):
-        where, value = first_not_finite(tree, what)
-        raise ValueError(
-            f"{where} is {value}: legal are finite numbers, the same for all peers; replace it, for instance by the last "
-            "finite value"
-        )
-    return vector
-
-
-def _weights(weights: Any, peers: int) -> Any:
-    """In [0, 1], the largest 1, rounded to the fixed-point grid on which they are used."""
-    if weights is None:
-        return jnp.ones((peers,), jnp.float32)
-    weights = jnp.asarray(weights, jnp.float32)
-    if weights.shape != (peers,):
-        raise ValueError(f"weights has shape {weights.shape}: legal is ({peers},), one weight per peer")
-    if _compat.is_concrete(weights):
-        bad = np.flatnonzero(~(np.isfinite(np.asarray(weights)) & (np.asarray(weights) >= 0)))
-        if bad.size or not bool(jnp.any(weights > 0)):
-            where = f"weights[{bad[0]}]={float(weights[bad[0]])}" if bad.size else "all weights are zero"
-            raise ValueError(f"{where}: legal are finite numbers >= 0, at least one of them positive")
-    largest = jnp.max(weights)
-    return jnp.round(weights / jnp.where(largest > 0, largest, 1) * 2.0**WEIGHT_BITS) / np.float32(2.0**WEIGHT_BITS)
-
-
-def _key(key: Any, inside: bool) -> Any:
-    hint = "np.frombuffer(os.urandom(32), np.uint32)"
-    if key is None:
-        if inside:
-            raise ValueError(f"inside jit, vmap or scan pass key=, 256 bits made outside: {hint}; and round= in a scan")
-        key = os.urandom(32)
-    if isinstance(key, bytes):
-        if len(key) != 32:
-            raise ValueError(f"key has {len(key)} bytes: legal are 32, such as {hint}")
-        key = np.frombuffer(key, "<u4").astype(np.uint32)
-    if getattr(key, "dtype", None) != np.uint32 or key.shape != (8,):
-        raise ValueError(
-            f"key has dtype {getattr(key, 'dtype', type(key).__name__)} and shape {getattr(key, 'shape', ())}: legal are 32 "
-            f"bytes or uint32[8], such as {hint}. A jax.random key is not: it has fewer bits and no cryptographic claim"
-        )
-    return jnp.asarray(key)
-
-
-def _round(round: Any) -> Any:
-    whole = jnp.issubdtype(jnp.result_type(round), jnp.integer)
-    if not whole or jnp.ndim(round) or (_compat.is_concrete(round) and not 0 <= int(round) < 1 << 32):
-        raise ValueError(f"round={round!r}: legal are integers from 0 to 2^32 - 1, a new one for every call with a key")
-    return round
 
 
 def cost_of(setup: Setup, counting: bool = False) -> Cost:

@@ -15,6 +15,8 @@ class Abort(MpcError):
     Attributes: `phase` where it happened, `check` the name of the check (see `mpcjax.checks.CATALOGUE`), `remedy` what to
     do next. From `mpcjax.aggregate`: `round` of training, `parties` the peers proven corrupt. From a protocol run by hand:
     `round` of communication, `parties` by their place in the committee. `parties` is empty when nobody is proven corrupt.
+    `opened`, from `Peer.aggregate`: corrupt members may have seen the round's output all the same. Of the same updates no second
+    output should be shown: whose update is a function of the model alone takes no part until the model has changed.
     """
 
     def __init__(
@@ -25,7 +27,9 @@ class Abort(MpcError):
         round: int = 0,
         parties: Sequence[int] = (),
         remedy: str = "repeat the round with a freshly drawn committee",
+        opened: bool = False,
     ):
+        self.opened = opened
         self.phase, self.round, self.check, self.remedy = phase, round, check, remedy
         self.parties = tuple(int(p) for p in parties)
         named = f"; proven corrupt: {list(self.parties)}" if self.parties else "; nobody is named"

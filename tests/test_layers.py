@@ -50,6 +50,7 @@ LAYERS = (
     "devices",
     "forwarding",
     "simulator",
+    "arguments",
     "api",
     "peers",
     "attacks",

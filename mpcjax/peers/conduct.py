@@ -14,14 +14,16 @@ from mpcjax.peers.outcome import Outcome
 class Conduct:
     """Numbers of peers.
 
-    `away`: a member did not hear them when they should have dealt, or they dealt badly. They are not waited for until they
-    say that they are back. One corrupt member can bring an honest peer in here, so it does not matter for committees.
+    `away`: a member did not hear them when they should have dealt, or they dealt badly; `gone`: in two rounds in a row, so
+    that they are not waited for any more until they say that they are back. One corrupt member can bring an honest peer in
+    here, so it does not matter for committees, and after one accusation a peer is waited for as long as all others.
     `silent`: more than t members of a committee signed that they said nothing any more. Not drawn until they have dealt.
     `caught`: proven to have cheated: they told members different things, sent wrong shares that were corrected, or failed
     a certificate. Never drawn again.
     """
 
     away: frozenset[int] = frozenset()
+    gone: frozenset[int] = frozenset()
     silent: frozenset[int] = frozenset()
     caught: frozenset[int] = frozenset()
 
@@ -40,14 +42,14 @@ class Conduct:
         present = set(np.flatnonzero(well).tolist())
         false = set(np.flatnonzero(well & fits & ~certified).tolist())
         away = frozenset(range(len(well))) - present
-        return Conduct(away, self.silent - present, self.caught | set(liars) | false)
+        return Conduct(away, self.away & away, self.silent - present, self.caught | set(liars) | false)
 
     def packed(self, peers: int) -> np.ndarray:
-        """`[3 peers]` uint8."""
+        """`[4 peers]` uint8."""
         return np.concatenate([np.isin(np.arange(peers), list(kept)) for kept in dataclasses.astuple(self)]).astype(
             np.uint8
         )
 
     @staticmethod
     def unpacked(packed: np.ndarray) -> Conduct:
-        return Conduct(*(frozenset(np.flatnonzero(row).tolist()) for row in packed.reshape(3, -1)))
+        return Conduct(*(frozenset(np.flatnonzero(row).tolist()) for row in packed.reshape(4, -1)))

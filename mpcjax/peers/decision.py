@@ -75,12 +75,14 @@ class Decision:
 
     `early`: notices that came before, the oldest first: when each came, from whom, and what it is. Time is counted from when
     they came, but nothing is accepted before all of them are heard: what one peer has had alone for long is not new.
+    `owes(member)`: whether this peer may call it silent. Corrupt members can end an attempt before an honest one has begun.
     """
 
     def __init__(
         self, links: Links, members: tuple[int, ...], threshold: int, corrupt: int, when: tuple[int, int],
-        early: Iterable[tuple[float, int, np.ndarray]] = (),
+        early: Iterable[tuple[float, int, np.ndarray]] = (), owes: Callable[[int], bool] = lambda who: True,
     ):  # fmt: skip
+        self.owes = owes
         self.links, self.members, self.threshold, self.corrupt, self.when = links, members, threshold, corrupt, when
         self._changed = threading.Condition()
         self._signatures: dict[Signed, bytes] = {}
@@ -125,6 +127,11 @@ class Decision:
                 self._add(one, found)
             self._tell(list(right))
             self._consider()
+
+    def started(self) -> bool:
+        """Whether it is known that an honest member has done with the attempt."""
+        with self._changed:
+            return self._start is not None
 
     def over(self) -> bool:
         """Whether there is no use in waiting for the protocol's messages any more."""
@@ -263,7 +270,8 @@ class Decision:
         return 0 if self._start is None else int((time.monotonic() - self._start) / (NOTICES * self.links.slot))
 
     def _say_who_is_silent(self) -> None:
-        claims = [Claim.silent(who) for who in self.members if who not in self._done and who != self.links.me]
+        quiet = [who for who in self.members if who not in self._done and who != self.links.me]
+        claims = [Claim.silent(who) for who in quiet if self.owes(who)]
         if self.links.me in self.members and any((claim, self.links.me) not in self._signatures for claim in claims):
             self._sign(claims)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import secrets
 import struct
 import time
 from collections.abc import Iterator
@@ -65,8 +66,11 @@ class History:
             int, bytes
         ] = {}  # of these; made once, as the network's thread answers, in which notices wait
         self._forgotten = 0  # rounds before this one are not kept any more
-        self._turn, self._paced = 0, -math.inf
-        self._answered: dict[tuple[int, bytes], float] = {}
+        # where this peer begins to count questions is not where a process before it did: late answers to that are no answers
+        self._turn, self._paced = secrets.randbits(31), -math.inf
+        self._answered: dict[
+            tuple[int, bytes, int], float
+        ] = {}  # when last, by peer, kind, and round of what was given
 
     def add(self, number: int, record: Record) -> None:
         packed = record.packed(self.links.peers)
@@ -76,6 +80,8 @@ class History:
         ):
             oldest = next(iter(self._records))
             del self._records[oldest], self._digests[oldest]
+            for peer in range(self.links.peers):
+                self._answered.pop((peer, GIVE, oldest), None)
             self._forgotten = max(self._forgotten, oldest + 1)
 
     def takes_over(self, before: History) -> None:
@@ -92,13 +98,19 @@ class History:
         if notice[:1] not in (ASK, GIVE) or len(notice) != _ASK.size:
             return False
         kind, number, turn = _ASK.unpack(notice)
+        packed = self._records.get(number)
+        if kind == ASK and self._is_due((peer, ASK, 0), self.links.slot * OFTEN):
+            self.links.send(peer, TIMELESS, f"{HISTORY}/{number}/{turn}", self._summary(number))
+        elif kind == GIVE and packed is not None and self._is_due((peer, GIVE, number), self.links.patience):
+            self.links.send(peer, TIMELESS, f"{RECORD}/{number}/{turn}", packed)
+        return True
+
+    def _is_due(self, what: tuple[int, bytes, int], often: float) -> bool:
+        """Whether an honest peer may ask this again, which waits so long between two times; half of it is allowed."""
         now = time.monotonic()
-        if now - self._answered.get((peer, kind), -math.inf) >= self.links.slot * OFTEN / 2:
-            self._answered[peer, kind] = now
-            if kind == ASK:
-                self.links.send(peer, TIMELESS, f"{HISTORY}/{number}/{turn}", self._summary(number))
-            elif (packed := self._records.get(number)) is not None:
-                self.links.send(peer, TIMELESS, f"{RECORD}/{number}/{turn}", packed)
+        if now - self._answered.get(what, -math.inf) < often / 2:
+            return False
+        self._answered[what] = now
         return True
 
     def _summary(self, number: int) -> np.ndarray:

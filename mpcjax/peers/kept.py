@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 from pathlib import Path
+from typing import IO
 
 SEED_BYTES = 32
 
@@ -17,18 +19,31 @@ class Kept:
     Of a round that it has begun with a peer may have dealt. If another process dealt in it again, with other randomness,
     members would take the one dealing or the other, so a peer that comes back takes no part in it.
     `path`: None keeps nothing, for a peer that cannot come back.
+
+    One process at a time: two would both take part, in each other's name.
     """
 
     path: Path | None
     seed: bytes | None = None
     begun: int = -1
+    lock: IO[str] | None = None
 
     @staticmethod
     def at(path: str | os.PathLike | None) -> Kept:
-        """What the file holds, or nothing where there is none yet. Raises ValueError for another file."""
+        """What the file holds, or nothing where there is none yet. Raises ValueError for another file, or one that is in use."""
         target = None if path is None else Path(path)
+        lock = None if target is None else _locked(target)
+        try:
+            return Kept._read(target, lock)
+        except ValueError:
+            if lock is not None:
+                lock.close()
+            raise
+
+    @staticmethod
+    def _read(target: Path | None, lock: IO[str] | None) -> Kept:
         if target is None or not target.exists():
-            return Kept(target)
+            return Kept(target, lock=lock)
         try:
             found = json.loads(target.read_text())
             seed, begun = bytes.fromhex(found["seed"]), found["begun"]
@@ -36,7 +51,12 @@ class Kept:
             raise ValueError(_wrong(target, f"{type(error).__name__}: {error}")) from error
         if len(seed) != SEED_BYTES or type(begun) is not int or begun < -1:
             raise ValueError(_wrong(target, f"a seed of {len(seed)} bytes and begun={begun!r}"))
-        return Kept(target, seed, begun)
+        return Kept(target, seed, begun, lock)
+
+    def close(self) -> None:
+        """Another process may go on with it."""
+        if self.lock is not None:
+            self.lock.close()
 
     def start(self, seed: bytes) -> None:
         self.seed = seed
@@ -50,7 +70,6 @@ class Kept:
     def _write(self) -> None:
         if self.path is None or self.seed is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".partial")
         with partial.open("w") as file:
             json.dump({"seed": self.seed.hex(), "begun": self.begun}, file)
@@ -62,6 +81,21 @@ class Kept:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _locked(path: Path) -> IO[str]:
+    """A file beside it, locked until it is closed or the process ends, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ValueError(
+            f"session={str(path)!r}: another process holds it; legal is one at a time. Stop that one ({path.name}.lock beside it "
+            "is locked), or name another file"
+        ) from error
+    return lock
 
 
 def _wrong(path: Path, found: str) -> str:

@@ -94,6 +94,10 @@ class Links(abc.ABC):
         """Whether there is a connection with the peer now."""
         return True
 
+    def left(self, peer: int) -> bool:
+        """Whether there is no process that owes anything of a round: no connection, or one that began anew and takes no part."""
+        return False
+
     def takes_part(self, peer: int) -> None:  # noqa: B027 (links that lose no process have nothing to do)
         """The peer, which may have begun anew as another process, has said that it goes through rounds again."""
 

@@ -20,6 +20,7 @@ from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.decision import Decision
 from mpcjax.peers.early import Early, room
 from mpcjax.peers.election import Election
+from mpcjax.peers.giving import Giving
 from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Links, Lost, Stopped
 from mpcjax.peers.outcome import Outcome, digest
@@ -31,9 +32,6 @@ from mpcjax.seeds import Keys, keys_of
 LOG = logging.getLogger("mpcjax.peers")
 LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
 # until it is lost
-SOON = 4  # slots, in which an outcome that is on its way arrives
-GIVEN = "outcome"
-_WANTED = struct.Struct("<cIH")  # an outcome, by round and attempt
 _BEGUN = struct.Struct("<cI")  # a round
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
 
@@ -73,9 +71,8 @@ class Node:
         self.conduct, self.last = Conduct(), -1
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
-        self._packed: dict[tuple[int, int], np.ndarray] = {}
+        self._giving = Giving(links)
         self._begun: dict[int, int] = {}  # by peer, the last round that it has said to have begun
-        self._given: set[tuple[int, tuple[int, int]]] = set()
         self._lock = threading.Lock()
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
         if before is not None:
@@ -88,8 +85,7 @@ class Node:
         """All but the programs and the shape of an outcome: the very tables, which the network's thread may be reading."""
         self.conduct, self.last = before.conduct, before.last
         self._begun, self._early = before._begun, before._early
-        self._decisions, self._packed, self._given = before._decisions, before._packed, before._given
-        self._lock = before._lock
+        self._decisions, self._giving, self._lock = before._decisions, before._giving, before._lock
         self.history.takes_over(before.history)
 
     def round(self, number: int, update: np.ndarray, public: Public) -> Round:
@@ -103,8 +99,9 @@ class Node:
                 f"round={number}: legal are rounds from {self.last + 1} on; they count up, each number is used once"
             )
         self.last = number
+        self._members((number, 0))  # nobody is to wait for a peer that still compiles
         self.links.advance((number, 0))
-        start, failed = time.monotonic(), []
+        start, failed, opened = time.monotonic(), [], False
         self._say_to_all(_BEGUN.pack(b"R", number))
         for k in range(self.attempts):
             if self._is_behind(number, k):
@@ -115,11 +112,12 @@ class Node:
                 self._settle(found)
                 return found
             failed.append(found)
-            if self._decisions[number, k].opened():
+            opened = self._decisions[number, k].opened()
+            if opened:
                 break
-        self._ended(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         committees = [list(members) for members, _ in failed]
-        raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}")
+        self._ended(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
+        raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}", opened)
 
     def missed(self, number: int) -> tuple[Round | None, bool]:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
@@ -137,9 +135,10 @@ class Node:
     def _attempt(
         self, when: tuple[int, int], update: np.ndarray, public: Public, failed: list[Any]
     ) -> Round | tuple[tuple[int, ...], tuple[int, ...]]:
-        begun, members = time.monotonic(), self.election.members(when, self.conduct.undrawn)
+        members = self._members(when)
+        begun = time.monotonic()
         self.links.advance(when)
-        decision = self._decide(when, members)
+        decision = self._decide(when, members, begun)
         LOG.info("attempt round=%d attempt=%d members=%s", *when, list(members))
         long, least = begun + LONG * self.links.patience, self.links.peers - self.corrupt
 
@@ -154,66 +153,51 @@ class Node:
             self.conduct = self.conduct.failed(silent, caught)
             return members, silent
         if packed is None or digest(packed) != found:
-            packed = self._fetched(when, members, found)
+            packed = self._giving.fetch(when, members, found, self._blank().packed())
         outcome = self._blank().unpacked(packed)
         return Round(outcome, *when, members, tuple(failed), 0.0, wire.missed)
+
+    def _members(self, when: tuple[int, int]) -> tuple[int, ...]:
+        """The committee of an attempt. Who has a seat on it has compiled what a member runs."""
+        members = self.election.members(when, self.conduct.undrawn)
+        if self.links.me in members:
+            self.programs.compile(member=True)
+        return members
 
     def _run(self, wire: Wire, task: Task, decision: Decision) -> np.ndarray | None:
         """Goes through the programs, and tells everybody how it ended."""
         try:
             outcome = attempt(self.programs, wire, task)
+            packed = None if outcome is None else outcome.packed()
+            if packed is not None:  # or two honest members could vouch for different outcomes
+                wire.require_same("open/outcome", digest(packed))
         except (Abort, Lost, Stopped) as error:
             LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
-            if wire.seat is not None and self._others_begun(wire):
+            if wire.seat is not None and self._others_begun(wire, decision):
                 decision.say(Claim(ABORT))
             return None
-        if outcome is None:
+        if packed is None:
             return None
-        packed = self._packed[wire.when] = outcome.packed()
+        self._giving.keep(wire.when, packed)
         decision.say(Claim(VOUCH, digest(packed)))
-        for peer in range(wire.seat, self.links.peers, len(wire.members)):  # each of them by one member
-            if peer not in wire.members:
-                self.links.send(peer, wire.when, GIVEN, packed)
+        self._giving.give(wire.when, wire.members, packed)
         return packed
 
-    def _others_begun(self, wire: Wire) -> bool:
+    def _others_begun(self, wire: Wire, decision: Decision) -> bool:
         """Waits, at most as long as for anything, until 2 f + 1 peers have begun with the round: f + 1 honest ones. Or a corrupt
         member and the fastest honest one could end an attempt, and all honest ones that train for longer would come too late to
-        agree on how. Where so many do not come this peer signs nothing: that it has waited, n - f peers must say.
+        agree on how. Where so many do not come this peer signs nothing: that it has waited, n - f peers must say. Where the count
+        has started an honest member has waited for them, and who waits on would be called silent.
 
         Who vouches need not wait: n - f have dealt."""
         others = set(range(self.links.peers)) - {self.links.me}
-        while 1 + sum(self._begun.get(peer, -1) >= wire.when[0] for peer in others) < 2 * self.corrupt + 1:
+        while 1 + sum(self._has_begun(peer, wire.when[0]) for peer in others) < 2 * self.corrupt + 1:
+            if decision.started():
+                return True
             if time.monotonic() >= wire.long:
                 return False
             time.sleep(self.links.slot / 8)
         return True
-
-    def _fetched(self, when: tuple[int, int], members: tuple[int, ...], wanted: bytes) -> np.ndarray:
-        """The outcome that all accepted, from a member that has it: the digest says that it is the right one.
-
-        One of them sends it unasked to a peer without a seat. If that does not come soon the others are asked, all at once: at
-        first, or every member would send it to everybody.
-        """
-        first = None if self.links.me in members else members[self.links.me % len(members)]
-        labels = {} if first is None else {first: GIVEN}
-        found = self._right(labels, when, wanted, time.monotonic() + SOON * self.links.slot)
-        if found is None:
-            others = {who: f"{GIVEN} again" for who in members if who not in (self.links.me, first)}
-            for who in others:
-                self.links.notify(who, np.frombuffer(_WANTED.pack(b"W", *when), np.uint8))
-            found = self._right(labels | others, when, wanted, self.links.due())
-        if found is None:
-            raise Lost(members[0], GIVEN, "nobody who has it gave the outcome of this round")
-        self._packed[when] = found
-        return found
-
-    def _right(self, labels: dict[int, str], when: tuple[int, int], wanted: bytes, until: float) -> np.ndarray | None:
-        """What comes from any of these peers by then and has this digest. Those that may still come are left in `labels`."""
-        blank = self._blank().packed()
-        return next(
-            (packed for _, packed in self.links.each(labels, when, blank, until) if digest(packed) == wanted), None
-        )
 
     def _settle(self, done: Round) -> None:
         self.conduct = self.conduct.settled(done.outcome, done.liars)
@@ -223,21 +207,29 @@ class Node:
         """However the round has ended, what was kept of those before is of no use any more."""
         self.history.add(number, record)
         with self._lock:
-            for table in (self._decisions, self._packed):
-                for when in [when for when in table if when[0] < number]:
-                    del table[when]
-            for one in [one for one in self._given if one[1][0] < number]:
-                self._given.remove(one)
+            for when in [when for when in self._decisions if when[0] < number]:
+                del self._decisions[when]
+        self._giving.forget(number)
         self._early.forget(number)
 
     def _is_behind(self, number: int, k: int) -> bool:
         """Whether the round is over for an honest peer, or something of one about this attempt was not kept."""
         return self._early.begun() > number or not self._early.whole((number, k))
 
-    def _decide(self, when: tuple[int, int], members: tuple[int, ...]) -> Decision:
+    def _decide(self, when: tuple[int, int], members: tuple[int, ...], begun: float) -> Decision:
+        def owes(who: int) -> bool:
+            waited = time.monotonic() - begun >= self.links.patience
+            return waited or self._has_begun(who, when[0]) or self.links.left(who)
+
         with self._lock:  # what comes meanwhile waits, and is heard after what came long ago
             decision = Decision(
-                self.links, members, self.programs.setup.scheme.threshold, self.corrupt, when, self._early.about(when)
+                self.links,
+                members,
+                self.programs.setup.scheme.threshold,
+                self.corrupt,
+                when,
+                self._early.about(when),
+                owes,
             )
             self._decisions[when] = decision
         return decision
@@ -256,37 +248,32 @@ class Node:
 
     def _serves(self, peer: int, data: bytes) -> bool:
         """Whether a notice was about no attempt's end, and has been seen to."""
-        if data[:1] == b"W" and len(data) == _WANTED.size:
-            self._give(peer, _WANTED.unpack(data)[1:])
-        elif data[:1] == b"R" and len(data) == _BEGUN.size:
+        if data[:1] == b"R" and len(data) == _BEGUN.size:
             self._begun[peer] = _BEGUN.unpack(data)[1]
             self.links.takes_part(peer)
-        else:
-            return self.history.answer(peer, data)
-        return True
+            return True
+        return self._giving.answer(peer, data) or self.history.answer(peer, data)
 
     def _absent(self, number: int) -> Callable[[int], bool]:
-        return lambda peer: peer in self.conduct.away and self._begun.get(peer, -1) < number
+        away, gone = self.conduct.away, self.conduct.gone
+        return lambda peer: (
+            not self._has_begun(peer, number) and (peer in gone or (peer in away and self.links.left(peer)))
+        )
+
+    def _has_begun(self, peer: int, number: int) -> bool:
+        """Whether it has said that it goes through this round, or a later one."""
+        return self._begun.get(peer, -1) >= number
 
     def _say_to_all(self, data: bytes) -> None:
         for peer in set(range(self.links.peers)) - {self.links.me}:
             self.links.notify(peer, np.frombuffer(data, np.uint8))
-
-    def _give(self, peer: int, when: tuple[int, int]) -> None:
-        """Once: whoever asks for more wants this peer's memory, not the outcome."""
-        with self._lock:
-            packed = self._packed.get(when)
-            if packed is None or (peer, when) in self._given:
-                return
-            self._given.add((peer, when))
-        self.links.send(peer, when, f"{GIVEN} again", packed)
 
     def _blank(self) -> Outcome:
         setup = self.programs.setup
         return Outcome.blank(setup.length, setup.peers, setup.scheme.parties, setup.rule.shuffles)
 
 
-def _no_outcome(number: int, why: str) -> Abort:
+def _no_outcome(number: int, why: str, opened: bool) -> Abort:
     """What all honest peers raise together: they may go on with the next round."""
     return Abort(
         "echo",
@@ -294,6 +281,7 @@ def _no_outcome(number: int, why: str) -> Abort:
         round=number,
         remedy=f"{why}. A round whose output somebody may have seen is not repeated: the difference of two outputs of the same "
         "updates could say something of one of them. Go on with the next round; the log says who was silent",
+        opened=opened,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import api
-from mpcjax._compat import x64_scope
+from mpcjax._compat import as_here, x64_scope
 from mpcjax._trees import stack_rows
+from mpcjax.arguments import public_of
 from mpcjax.committee import committee_size
 from mpcjax.errors import Abort
 from mpcjax.net import Channels, Config
@@ -150,7 +152,7 @@ class Peer:
         matrix, unravel = stack_rows(own)
         setup = api.setup_of(rule, self._simulated, self.peers, matrix.shape[1], fraction_bits)
         shape = jax.ShapeDtypeStruct((self.peers, matrix.shape[1]), jnp.float32)
-        public = api.public_of(rule, own, shape, weights, center, reference)
+        public = public_of(rule, own, shape, weights, center, reference)
         if node is None or node.programs.setup != setup:
             node = self._prepared(setup)
         done = self._missed(node, round) if self._behind else self._done(node, round, np.asarray(matrix[0]), public)
@@ -186,15 +188,20 @@ class Peer:
         self._behind = self._behind and (not running or round < self._dealt)
         if done is None:
             raise Abort(
-                "echo", phase="round", round=round, remedy="it has no outcome at any peer; go on with the next round"
+                "echo",
+                phase="round",
+                round=round,
+                remedy="it has no outcome at any peer; go on with the next round",
+                opened=self._late,  # for all that is known here
             )
         LOG.info("missed round=%d attempt=%d", done.number, done.attempt)
         return done
 
     def _prepared(self, setup: Any) -> Node:
         made = programs(setup)
-        member, dealer = made.compile(member=True), made.compile(member=False)
-        LOG.info("compiled member_seconds=%.1f dealer_seconds=%.1f", member, dealer)
+        LOG.info("compiled dealer_seconds=%.1f", made.compile(member=False))
+        # who has no seat at first can begin: what a member runs is compiled meanwhile, and waited for with the first seat
+        threading.Thread(target=as_here(made.compile), args=(True,), name="mpcjax-compile").start()
         election = Election(self.seed, self.peers, self.terms.committee)
         self._node = Node(
             self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts,
@@ -215,6 +222,7 @@ class Peer:
     def close(self) -> None:
         """Says goodbye to the others."""
         self.channels.close()
+        self._kept.close()
 
     def __enter__(self) -> Peer:
         return self
@@ -227,6 +235,14 @@ def connected(config: str | Path | Config, session: str | Path | None, seconds: 
     """See `mpcjax.connect`."""
     config = config if isinstance(config, Config) else configs.load(config)
     terms, kept = Terms.of(config), Kept.at(session)
+    try:
+        return _connected(config, terms, kept, seconds)
+    except BaseException:
+        kept.close()
+        raise
+
+
+def _connected(config: Config, terms: Terms, kept: Kept, seconds: float) -> Peer:
     channels = Channels(config, config.identity())
     channels.start()
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -31,16 +31,21 @@ class Programs:
     setup: Setup
     phases: dict[str, Traced]
     told: dict[str, frozenset[str]]
+    _compiled: set[bool] = dataclasses.field(default_factory=set, init=False, compare=False)
+    _lock: Any = dataclasses.field(default_factory=threading.Lock, init=False, compare=False)
 
-    def compile(self, member: bool, progress: Callable[[int, int], None] = lambda done, of: None) -> float:
-        """Ahead of the first round; seconds it took. With JAX's compilation cache other processes find it done."""
+    def compile(self, member: bool) -> float:
+        """Ahead of the first round, once; seconds it took. Who calls it while another thread does waits for that.
+
+        With JAX's compilation cache other processes find it done.
+        """
         start = time.perf_counter()
-        parts = [traced.of_member if member else traced.of_peer for traced in self.phases.values()]
-        segments = [segment for part in parts for segment in part.segments()]
-        for k, segment in enumerate(segments):
-            progress(k, len(segments))
-            segment.compile()
-        progress(len(segments), len(segments))
+        with self._lock:
+            if member not in self._compiled:
+                for traced in self.phases.values():
+                    for segment in (traced.of_member if member else traced.of_peer).segments():
+                        segment.compile()
+                self._compiled.add(member)
         return time.perf_counter() - start
 
 

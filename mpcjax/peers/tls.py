@@ -79,6 +79,9 @@ class Tls(Links):
     def present(self, peer: int) -> bool:
         return self._names[peer] in self.channels.connected()
 
+    def left(self, peer: int) -> bool:
+        return peer in self._anew or not self.present(peer)
+
     def takes_part(self, peer: int) -> None:
         self._anew.discard(peer)
 

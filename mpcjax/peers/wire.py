@@ -133,6 +133,21 @@ class Wire(Outside):
         self._together()
         return found
 
+    def require_same(self, label: str, what: bytes) -> None:
+        """`Abort` at every honest member, where two of them would go on with different bytes.
+
+        They compute the same from the same messages, but in floating point, and not all machines round alike.
+        """
+        told = self._from_all(label, np.frombuffer(what, np.uint8))
+        if not verdict("echo", bool((told == told[self.seat]).all())):
+            raise Abort(
+                "echo",
+                phase=label,
+                round=self.when[0],
+                remedy="members came to different outcomes: one cheats, or their machines round differently (processor, flags of "
+                "XLA, version of jax); if it happens again, compare these",
+            )
+
     def _check(self, mark: Mark, label: str, ok: np.ndarray, named: np.ndarray) -> None:
         if not ok.all():
             parties = [self.members[seat] for seat in np.flatnonzero(named)]

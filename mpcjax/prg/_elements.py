@@ -181,7 +181,10 @@ def expand(keys, nonces, field, count: int, finish=finish):
         return _few(keys, nonces[0], field, count)
     lanes = min(LANES, 8 * -(-blocks // 8))
     if blocks > 1 << 32:
-        raise ValueError(f"{count} elements are more than one key gives: 2**32 blocks of 64 bytes")
+        raise ValueError(
+            f"{count:,} random elements of one member are more than a key gives: legal are 2**32 blocks of 64 bytes; use fewer "
+            "peers or parameters in a round, or a rule that takes fewer products"
+        )
     size = max(count, per_block(field) * lanes)
     out = lax.platform_dependent(
         keys,

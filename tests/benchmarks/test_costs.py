@@ -53,6 +53,10 @@ def test_what_was_not_measured_says_so():
 
 def test_the_table_that_is_kept_has_a_row_for_every_cell():
     cells = [(("mean", 25, 10_000), FOUND | {"measured": {"seconds": 39.0, "first": 60.0}}), (("rsa", 100, 10), {})]
+    refused = {"not_measured": "refused", "why": "too many peers"}
+    assert "\n- bulyan, 100 x 5: too many peers\n" in costs.markdown(
+        [*cells, (("bulyan", 100, 5), refused)], ["a machine"]
+    )
     *_, head, _, first, second = costs.markdown(cells, ["a machine"]).splitlines()
     assert first.startswith("| mean | 25 | 10,000 | 1,234 |") and "| 39.00 |" in first and "not yet" in second
     assert head.count("|") == first.count("|") and "a machine" in costs.markdown(cells, ["a machine"])

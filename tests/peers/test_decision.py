@@ -384,6 +384,8 @@ def test_strange_signatures_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> 
         "torn": right[:-1],
         "another attempt": record(X, 0, when=(WHEN[0], WHEN[1] + 1)),
         "another attempt, renamed": record(X, 0, about=(WHEN[0] - 1, WHEN[1])),
+        "another try, renamed": record(X, 0, about=(WHEN[0], WHEN[1] - 1)),
+        "of another kind": OPENED + record(Claim(ABORT), 0)[1:],
         "forged": right[:-1] + bytes([right[-1] ^ 1]),
         "of another claim": record(Y, 0)[:-64] + right[-64:],
         "no member": record(X, 4),
@@ -396,7 +398,7 @@ def test_strange_signatures_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> 
         "abort of something": record(Claim(ABORT, X.subject), 0),
         "empty": b"",
     }
-    forged = ("another attempt, renamed", "forged", "of another claim")
+    forged = ("another attempt, renamed", "another try, renamed", "of another kind", "forged", "of another claim")
     for name, data in strange.items():
         world = World(monkeypatch, ALL_BUT_0)
         world.say(0.0, 1, X)

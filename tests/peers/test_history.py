@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import struct
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -174,15 +176,54 @@ def test_a_peer_that_came_back_takes_no_part_in_a_round_in_which_it_may_have_dea
 
 
 def test_that_a_round_begins_is_on_disk_before_anything_of_it_is_said(tmp_path: Path) -> None:
-    node: Any = SimpleNamespace(round=lambda number, update, public: Kept.at(tmp_path / "kept").begun)
+    node: Any = SimpleNamespace(round=lambda number, *_: json.loads((tmp_path / "kept").read_text())["begun"])
     peer = object.__new__(Peer)
     peer._behind, peer._late, peer._kept = False, False, Kept.at(tmp_path / "kept")
     peer._kept.start(b"s" * 32)
     assert [peer._done(node, number, np.zeros(3, np.float32), None) for number in (0, 4)] == [0, 4]
+    peer._kept.close()
     again = Kept.at(tmp_path / "kept")
     assert (again.seed, again.begun) == (b"s" * 32, 4)
     again.begin(2)
-    assert Kept.at(tmp_path / "kept").begun == 4, "never less"
+    again.close()
+    with closing(Kept.at(tmp_path / "kept")) as kept:
+        assert kept.begun == 4, "never less"
+
+
+def test_two_processes_do_not_share_a_session(tmp_path: Path) -> None:
+    """A peer that hangs and the one that is to replace it would both sign in its name, and it would be caught as a cheat."""
+    first = Kept.at(tmp_path / "new" / "kept")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"another process holds it.*Stop that one"):
+            Kept.at(tmp_path / "new" / "kept")
+    first.start(b"s" * 32)
+    first.close()
+    with closing(Kept.at(tmp_path / "new" / "kept")) as again:
+        assert again.seed == b"s" * 32
+    (tmp_path / "other").write_text("{}")
+    for _ in range(2):  # what is refused is not held
+        with pytest.raises(ValueError, match="legal is a file that"):
+            Kept.at(tmp_path / "other")
+
+
+def test_a_record_is_given_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine bytes ask for megabytes: a corrupt peer could have them several times a second."""
+    (one, *_) = histories(Net(PEERS, patience=60.0, slot=0.1))
+    one.add(0, record(1.0))
+    one.add(1, record(2.0))
+    given, now = list[Any](), [100.0]
+    monkeypatch.setattr("mpcjax.peers.history.time.monotonic", lambda: now[0])
+    one.links.send = lambda peer, when, label, x: given.append((peer, label))  # type: ignore[method-assign]
+    for turn, (peer, number) in enumerate([(1, 0), (1, 0), (1, 1), (2, 0)]):
+        assert one.answer(peer, struct.pack("<cII", b"G", number, turn))
+        now[0] += 1.0
+    assert given == [(1, "record/0/0"), (1, "record/1/2"), (2, "record/0/3")]
+    now[0] += 30.0
+    assert one.answer(1, struct.pack("<cII", b"G", 0, 9)) and given[-1] == (1, "record/0/9")
+
+
+def test_answers_to_a_process_before_are_no_answers_to_the_next() -> None:
+    assert len({one._turn for one in histories(Net(PEERS))}) == PEERS
 
 
 @pytest.mark.parametrize(

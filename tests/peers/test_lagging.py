@@ -155,7 +155,7 @@ def test_who_is_fast_and_who_is_late_know_the_same_of_who_was_silent(
         return honestly(self, when, *more)
 
     waits = Node._others_begun
-    monkeypatch.setattr(Node, "_others_begun", lambda node, wire: node.links.me == corrupt or waits(node, wire))
+    monkeypatch.setattr(Node, "_others_begun", lambda node, *what: node.links.me == corrupt or waits(node, *what))
     monkeypatch.setattr(nodes_of, "LONG", long)
     monkeypatch.setattr(nodes_of, "attempt", ends)
     monkeypatch.setattr(Node, "_attempt", attempted)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -107,7 +109,7 @@ def test_what_comes_while_an_attempt_begins_is_heard() -> None:
 
     node._early.about = meanwhile  # type: ignore[method-assign]
     node._heard(2, about((0, 0), 2))
-    decision = node._decide((0, 0), (1, 2, 3))
+    decision = node._decide((0, 0), (1, 2, 3), time.monotonic())
     threads[0].join()
     assert list(decision._done) == [2, 1]
 
@@ -120,10 +122,23 @@ def test_an_outcome_that_does_not_come_soon_is_asked_of_all_other_members_at_onc
     end.notify = lambda peer, notice: happened.append(peer)  # type: ignore[method-assign]
     end.receive = lambda *args: happened.append("wait") or receive(*args)  # type: ignore[method-assign]
     with pytest.raises(Lost, match="nobody who has it gave"):
-        node._fetched((0, 0), (1, 2, 3), b"")
+        node._giving.fetch((0, 0), (1, 2, 3), b"", node._blank().packed())
     asked = [k for k, what in enumerate(happened) if what != "wait"]
     assert {happened[k] for k in asked} == {2, 3} and asked[1] == asked[0] + 1 and asked[0] >= 3
     assert happened[asked[1] :].count("wait") >= 3
+
+
+def test_an_outcome_is_given_once_to_whoever_asks_again() -> None:
+    """Whoever asks for more wants this peer's memory."""
+    net, sent = Net(PEERS), list[Any]()
+    node = consortium(net)[1]
+    node._giving.keep((0, 0), node._blank().packed())
+    net.ends[1].send = lambda peer, when, label, x: sent.append((peer, label))  # type: ignore[method-assign]
+    for peer in (2, 2, 3, 2):
+        assert node._serves(peer, struct.pack("<cIH", b"W", 0, 0)) and node._serves(
+            peer, struct.pack("<cIH", b"W", 1, 0)
+        )
+    assert sent == [(2, "outcome again"), (3, "outcome again")]
 
 
 def test_an_outcome_that_comes_soon_is_asked_of_nobody() -> None:
@@ -132,7 +147,7 @@ def test_an_outcome_that_comes_soon_is_asked_of_nobody() -> None:
     packed = node._blank().packed()
     threading.Timer(0.2, lambda: net.ends[1].send(LATE, (0, 0), "outcome", packed)).start()
     net.ends[LATE].notify = lambda peer, notice: asked.append(peer)  # type: ignore[method-assign]
-    assert np.array_equal(node._fetched((0, 0), (1, 2, 3), digest(packed)), packed) and not asked
+    assert np.array_equal(node._giving.fetch((0, 0), (1, 2, 3), digest(packed), packed), packed) and not asked
 
 
 @pytest.mark.parametrize("missed", [False, True])
@@ -142,14 +157,14 @@ def test_of_rounds_that_are_over_nothing_is_kept_however_they_ended(missed: bool
     nodes = consortium(net, attempts=1)
     node = nodes[LATE]
     done = play(nodes, 0)[LATE]
-    node._given.add((1, (0, 0)))
-    assert list(node._decisions) == [(0, 0)] and (node._packed or LATE not in done.members)
+    node._giving._given.add((1, (0, 0)))
+    assert list(node._decisions) == [(0, 0)] and (node._giving._packed or LATE not in done.members)
     net.cheat = lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
     ends = play(nodes, 1, without=(LATE,) if missed else ())
     assert isinstance(ends[1], Abort)
     if missed:
         assert node._early.about((1, 0)) and node.missed(1) == (None, False)
-    assert {when[0] for when in (*node._decisions, *node._packed)} <= {1} and not node._given
+    assert {when[0] for when in (*node._decisions, *node._giving._packed)} <= {1} and not node._giving._given
     assert missed != ((1, 0) in node._decisions)
     assert not node._early.about((0, 0))
 

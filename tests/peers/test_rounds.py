@@ -186,6 +186,7 @@ def test_a_member_that_falls_silent(phase: str) -> None:
 def without_outcome(nodes: list[Any], found: list[Any], of: set[int]) -> None:
     """All these raised the same after one attempt, and the next round goes on."""
     assert all(isinstance(found[peer], Abort) and found[peer].phase == "round" for peer in of), found
+    assert all(found[peer].opened for peer in of)
     assert len({str(found[peer]) for peer in of}) == 1 and str([list(MEMBERS)]) in str(found[min(of)])
     assert all(nodes[peer].conduct == nodes[min(of)].conduct for peer in of)
     assert agreed(play(nodes, 1), of).number == 1
@@ -374,4 +375,5 @@ def test_after_so_many_committees_the_round_ends() -> None:
 
     for error in play(consortium(net(cheat), attempts=2)):
         assert isinstance(error, Abort) and error.check == "echo" and "2 committees did not finish" in str(error)
+        assert not error.opened
         assert str(list(MEMBERS)) in str(error)

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +158,9 @@ def test_connect_and_aggregate(paths: list[Path]) -> None:
     for thread in threads:
         thread.join()
     seeds, values, reports = zip(*found, strict=True)
-    kept = [Kept.at(path.with_suffix(".json")) for path in paths]
-    assert [(one.seed, one.begun) for one in kept] == [(seeds[0], 0)] * PEERS
+    for path in paths:
+        with closing(Kept.at(path.with_suffix(".json"))) as kept:
+            assert (kept.seed, kept.begun) == (seeds[0], 0)
     assert len(set(seeds)) == 1 and len({value.tobytes() for value in values}) == 1
     np.testing.assert_allclose(values[0], updates().mean(axis=0), atol=1e-5)
     assert all(bool(report.accepted.all()) and len(report.committee) == 3 for report in reports)

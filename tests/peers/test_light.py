@@ -1,0 +1,68 @@
+"""Who has no seat begins without the programs of members; who has one waits for them before others wait for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from mpcjax.peers.programs import Programs
+from mpcjax.segments.steps import Segment
+from tests.peers._consortium import PEERS, compiled, consortium, play
+from tests.peers._memory import Net
+
+
+class Watched:
+    """Programs, and what a peer does about them, in order."""
+
+    def __init__(self, programs: Programs, happened: list[Any]):
+        self._programs, self._happened = programs, happened
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._programs, name)
+
+    def compile(self, member: bool) -> float:
+        self._happened.append(("compiled", member))
+        return self._programs.compile(member)
+
+
+def test_only_who_has_a_seat_needs_the_programs_of_members_and_before_it_says_that_it_has_begun() -> None:
+    net = Net(PEERS)
+    nodes, happened = consortium(net), [list[Any]() for _ in range(PEERS)]
+    for peer, node in enumerate(nodes):
+        node.programs = Watched(node.programs, happened[peer])  # type: ignore[assignment]
+        say = node._say_to_all
+
+        def said(data: bytes, mine: list[Any] = happened[peer], say: Any = say) -> None:
+            mine.append("begun")
+            say(data)
+
+        node._say_to_all = said  # type: ignore[method-assign]
+    members = play(nodes)[0].members
+    for peer, mine in enumerate(happened):
+        compilations = [("compiled", True)] if peer in members else []
+        assert mine[: len(compilations) + 1] == [*compilations, "begun"]
+        assert (("compiled", True) in mine) == (peer in members)
+
+
+def test_programs_are_compiled_once_and_who_needs_them_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    again, begun = dataclasses.replace(compiled()), list[Segment]()
+
+    def slowly(segment: Segment) -> None:
+        begun.append(segment)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(Segment, "compile", slowly)
+    behind = threading.Thread(target=again.compile, args=(True,))
+    behind.start()
+    while not begun:
+        time.sleep(0.001)
+    again.compile(member=True)
+    segments = [segment for traced in again.phases.values() for segment in traced.of_member.segments()]
+    assert len(begun) == len(segments) and all(map(lambda one, other: one is other, begun, segments))
+    behind.join()
+    again.compile(member=False)
+    assert len(begun) > len(segments)
