@@ -13,7 +13,7 @@ from rich.console import Console
 
 from experiments.robustness import __main__ as command
 from experiments.robustness import cells as table
-from experiments.robustness import reporting
+from experiments.robustness import parting, reporting
 from experiments.robustness.running import Bench
 from mpcjax import train
 
@@ -238,3 +238,18 @@ def test_under_mpc_it_is_the_plain_cell(digits):
     secure = bench.measure(table.Cell(ONE.settings, "digits", 2, "mpc", parties=3))
     assert secure["accuracy"] == pytest.approx(plain["accuracy"], abs=0.02)
     assert secure["not_applied"] == secure["excluded"] == 0
+
+
+def test_where_a_run_parts_is_shown(capsys):
+    """The same updates under both: rounding apart, and no more where nothing is chosen."""
+    parting.main(
+        rule="geometric_median", attack="ipm", partition="iid", rounds=2, peers=6, malicious=1, dataset="digits"
+    )
+    said = capsys.readouterr().out
+    assert "apart by more than 0.001: MPC in 0, disturbed in 0 of 2 rounds, both in 0" in said
+    rows = [line.split("│")[1:4] for line in said.splitlines() if line.startswith("│")]
+    assert len(rows) == 2 and all(0 < float(one) < parting.APART for row in rows for one in row[1:])
+
+
+def test_what_is_apart_is_a_part_of_the_length():
+    assert parting._apart({"w": [3.0, 0.0]}, {"w": [0.0, 4.0]}) == pytest.approx(1.25)
