@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import warnings
 from typing import Any
 
 import jax
+import numpy as np
 
 from mpcjax import _compat, arguments, simulator
 from mpcjax._trees import size_of, stack_rows
@@ -19,6 +21,8 @@ from mpcjax.session import plan
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import Committee
+
+LOG = logging.getLogger("mpcjax")
 
 
 @jax.tree_util.register_dataclass
@@ -127,7 +131,10 @@ def aggregate(
     setup = dataclasses.replace(setup, groups=1) if inside else setup
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
-    return Result(unravel(outcome.state["value"]), _report(setup, outcome))
+    result = Result(unravel(outcome.state["value"]), _report(setup, outcome))
+    if not inside:
+        say_if_nobody(setup, result.report)
+    return result
 
 
 @_compat.x64_scope
@@ -185,7 +192,19 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
     return setup
 
 
-COARSE = 8  # bits of the largest message that are left at least without a word
+COARSE = 14  # bits of the largest message that are left at least without a word
+
+
+def say_if_nobody(setup: Setup, report: Report) -> None:
+    """Logs a warning where the value of a round is the rule's of no update at all, which looks like any other."""
+    if not np.any(report.accepted):
+        LOG.warning(
+            "none of %d updates was accepted, so the value of rule %r is that of nothing: report.excluded says why. Messages "
+            "must pass %r: clip updates to it in the rule's `local`, or make the rule with a larger limit",
+            setup.peers,
+            setup.rule.name,
+            setup.certificate,
+        )
 
 
 def _warn_of_coarse(setup: Setup) -> None:

@@ -19,9 +19,11 @@ from mpcjax.rules.mean import WEIGHT_BITS
 def require_committee(parties: Any, threshold: Any, field: Any, attempts: int, group: Any, mesh: Any) -> None:
     """`ValueError` for what `mpcjax.simulate` does not take."""
     if field not in EXPONENTS:
-        raise ValueError(f"field={field}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
+        raise ValueError(f"field={field!r}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
     for name, value in {"parties": parties, "threshold": threshold, "attempts": attempts}.items():
-        if not isinstance(value, (int, np.integer)) and not (name == "threshold" and value is None):
+        if (isinstance(value, bool) or not isinstance(value, (int, np.integer))) and not (
+            name == "threshold" and value is None
+        ):
             raise ValueError(f"{name}={value!r}: legal are whole numbers")
     if parties < 2:
         raise ValueError(f"parties={parties}: a committee has at least 2 members, and 3 to withstand a corrupt one")

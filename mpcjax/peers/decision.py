@@ -19,6 +19,9 @@ the attempt *expired*, and q such signatures, q the larger of n - f and f + 1, s
 everybody: again all honest peers start within the time of a message. Peers that f + 1 honest ones are ahead of cannot start it
 with the corrupt ones. Who gets no start at all is `Lost`: it asks the others for what they have, or stops.
 
+A member that computes, or waits for others to begin, when slot 1 begins says then that it aborts: it is not silent, and may
+still vouch. Silent is who has begun and says nothing at all.
+
 For outcomes slot 0 lasts one slot longer, in which the slower members finish; for silence, so long that all are heard. An
 outcome is accepted at once: in a round that nobody disturbs nothing is waited for.
 
@@ -65,7 +68,7 @@ from mpcjax.peers.early import room
 from mpcjax.peers.links import Links, Lost
 
 NOTICES = 2  # that may follow each other in a slot of the count
-DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt; an honest one says one of them, once
+DONE = (VOUCH, ABORT)  # each says that its member has done with the attempt, or that all are about to
 RELAYED = 4  # signatures of a kind, of one member, that are taken from one peer: an honest one has no more to pass on
 LATER = {VOUCH: 1, OPENED: 1, SILENT: 3, CAUGHT: 3}  # slots after the start from which claims of a kind are counted
 
@@ -98,7 +101,7 @@ class Decision:
         self._told: dict[tuple[int, bytes], Claim] = {}  # by member and number of the broadcast
         self._proven: dict[int, tuple[Claim, Claim]] = {}  # members, and two things that they said in one broadcast
         self._shown: set[int] = set()
-        self._passed_on = False
+        self._passed_on = self._answers = False
         with self._changed:
             for at, peer, notice in early:
                 self._hear(peer, notice)
@@ -108,7 +111,8 @@ class Decision:
     def say(self, claim: Claim) -> None:
         """Signs and tells everybody. Of a member only: others have nothing to say."""
         with self._changed:
-            self._sign([claim])
+            if (claim, self.links.me) not in self._signatures:
+                self._sign([claim])
 
     def signature(self, claim: Claim) -> bytes:
         return self.links.sign(statement(claim, self.when))
@@ -129,7 +133,7 @@ class Decision:
             self._consider()
 
     def started(self) -> bool:
-        """Whether it is known that an honest member has done with the attempt."""
+        """Whether what became of the attempt is being agreed upon."""
         with self._changed:
             return self._start is not None
 
@@ -257,8 +261,26 @@ class Decision:
                 self._start = at
                 self._tell(known)
 
+    def _answer_in_time(self) -> None:
+        """A member that has not said by the end of slot 0 how it has ended says then that it aborts: its main thread, which
+        computes or waits, cannot."""
+        if self._start is None or self._answers or self.links.me not in self.members:
+            return
+        self._answers = True
+        left = self._start + NOTICES * self.links.slot - time.monotonic()
+        if left > 0:
+            self.links.later(left, self._answer)
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        with self._changed:
+            if self.links.me not in self._done:
+                self._sign([Claim(ABORT)])
+
     def _consider(self) -> None:
         self._count(time.monotonic())
+        self._answer_in_time()
         self._say_who_is_caught()
         while self._touched:
             claim = self._touched.pop()

@@ -7,6 +7,7 @@ the same. Then one of them gives it.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import secrets
 import struct
@@ -21,6 +22,8 @@ from mpcjax.peers.outcome import Outcome, digest
 
 KEPT, KEPT_BYTES = 256, 1 << 28  # rounds, and of what size together at most (but always the last)
 OFTEN = 0.25  # slots between two questions
+NEWS = 30  # seconds between two lines of log of a peer that waits for answers
+LOG = logging.getLogger("mpcjax.peers")
 ASK, GIVE = b"H", b"G"  # notices: what somebody has of a round, in few bytes; and all of it
 _ASK = struct.Struct("<cII")  # one of these, round, which time it is asked
 HISTORY, RECORD = "history", "record"  # labels of the answers
@@ -149,7 +152,13 @@ class History:
 
     def _told(self, number: int, until: float) -> Iterator[tuple[bytes, list[int]]]:
         """What f + 1 peers say alike, and who, asked until the time `until`: of a record rather than that they have none."""
+        begun, waited = time.monotonic(), 1
         while time.monotonic() < until:
+            if time.monotonic() - begun > waited * NEWS:
+                LOG.warning(
+                    "round=%d: %d s, and too few peers answer; if they have ended, stop this one", number, waited * NEWS
+                )
+                waited += 1
             said: dict[bytes, list[int]] = {}
             for who, summary in self._asked(ASK, HISTORY, number, self._others(), np.zeros(33, np.uint8)):
                 said.setdefault(summary.tobytes(), []).append(who)

@@ -36,8 +36,7 @@ class Kept:
         try:
             return Kept._read(target, lock)
         except ValueError:
-            if lock is not None:
-                lock.close()
+            Kept(target, lock=lock).close()
             raise
 
     @staticmethod
@@ -56,6 +55,7 @@ class Kept:
     def close(self) -> None:
         """Another process may go on with it."""
         if self.lock is not None:
+            fcntl.flock(self.lock, fcntl.LOCK_UN)  # a child of this process may have it open too
             self.lock.close()
 
     def start(self, seed: bytes) -> None:
@@ -89,7 +89,7 @@ def _locked(path: Path) -> IO[str]:
     lock = path.with_name(path.name + ".lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.close()
         raise ValueError(
             f"session={str(path)!r}: another process holds it; legal is one at a time. Stop that one ({path.name}.lock beside it "

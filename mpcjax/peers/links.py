@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -93,6 +94,12 @@ class Links(abc.ABC):
     def present(self, peer: int) -> bool:
         """Whether there is a connection with the peer now."""
         return True
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Calls it after so long, in another thread."""
+        timer = threading.Timer(seconds, call)
+        timer.daemon = True
+        timer.start()
 
     def left(self, peer: int) -> bool:
         """Whether there is no process that owes anything of a round: no connection, or one that began anew and takes no part."""

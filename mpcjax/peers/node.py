@@ -32,7 +32,7 @@ from mpcjax.seeds import Keys, keys_of
 LOG = logging.getLogger("mpcjax.peers")
 LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
 # until it is lost
-_BEGUN = struct.Struct("<cI")  # a round
+_BEGUN = struct.Struct("<cIH")  # an attempt at a round
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
 
 
@@ -68,11 +68,11 @@ class Node:
         self.links, self.election, self.programs = links, election, programs
         self.corrupt, self.attempts = corrupt, attempts
         self.keys_for = keys_for or (lambda when, seat, peer: keys_of(_fresh(), seat, peer))
-        self.conduct, self.last = Conduct(), -1
+        self.conduct, self.last, self._before = Conduct(), -1, -1  # the last round, and the one before
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
         self._giving = Giving(links)
-        self._begun: dict[int, int] = {}  # by peer, the last round that it has said to have begun
+        self._begun: dict[int, tuple[int, int]] = {}  # by peer, the last attempt that it has said to have begun
         self._lock = threading.Lock()
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
         if before is not None:
@@ -83,7 +83,7 @@ class Node:
 
     def _takes_over(self, before: Node) -> None:
         """All but the programs and the shape of an outcome: the very tables, which the network's thread may be reading."""
-        self.conduct, self.last = before.conduct, before.last
+        self.conduct, self.last, self._before = before.conduct, before.last, before._before
         self._begun, self._early = before._begun, before._early
         self._decisions, self._giving, self._lock = before._decisions, before._giving, before._lock
         self.history.takes_over(before.history)
@@ -98,11 +98,9 @@ class Node:
             raise ValueError(
                 f"round={number}: legal are rounds from {self.last + 1} on; they count up, each number is used once"
             )
-        self.last = number
-        self._members((number, 0))  # nobody is to wait for a peer that still compiles
+        self._before, self.last = self.last, number
         self.links.advance((number, 0))
         start, failed, opened = time.monotonic(), [], False
-        self._say_to_all(_BEGUN.pack(b"R", number))
         for k in range(self.attempts):
             if self._is_behind(number, k):
                 raise Lost(self.links.me, f"round {number}", "the others are ahead: ask them what became of it")
@@ -122,7 +120,7 @@ class Node:
     def missed(self, number: int) -> tuple[Round | None, bool]:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still
         running when they were asked."""
-        self.last = max(self.last, number)
+        self._before, self.last = self.last, max(self.last, number)
         self.links.advance(
             (number + 1, 0)
         )  # or arrays of rounds that went on without this peer could leave no room for answers
@@ -139,6 +137,7 @@ class Node:
         begun = time.monotonic()
         self.links.advance(when)
         decision = self._decide(when, members, begun)
+        self._say_to_all(_BEGUN.pack(b"R", *when))  # from now on its silence would be its own
         LOG.info("attempt round=%d attempt=%d members=%s", *when, list(members))
         long, least = begun + LONG * self.links.patience, self.links.peers - self.corrupt
 
@@ -191,7 +190,7 @@ class Node:
 
         Who vouches need not wait: n - f have dealt."""
         others = set(range(self.links.peers)) - {self.links.me}
-        while 1 + sum(self._has_begun(peer, wire.when[0]) for peer in others) < 2 * self.corrupt + 1:
+        while 1 + sum(self._has_begun(peer, wire.when) for peer in others) < 2 * self.corrupt + 1:
             if decision.started():
                 return True
             if time.monotonic() >= wire.long:
@@ -219,7 +218,7 @@ class Node:
     def _decide(self, when: tuple[int, int], members: tuple[int, ...], begun: float) -> Decision:
         def owes(who: int) -> bool:
             waited = time.monotonic() - begun >= self.links.patience
-            return waited or self._has_begun(who, when[0]) or self.links.left(who)
+            return waited or self._has_begun(who, when) or self.links.left(who)
 
         with self._lock:  # what comes meanwhile waits, and is heard after what came long ago
             decision = Decision(
@@ -249,20 +248,25 @@ class Node:
     def _serves(self, peer: int, data: bytes) -> bool:
         """Whether a notice was about no attempt's end, and has been seen to."""
         if data[:1] == b"R" and len(data) == _BEGUN.size:
-            self._begun[peer] = _BEGUN.unpack(data)[1]
+            _, number, attempt = _BEGUN.unpack(data)
+            self._begun[peer] = number, attempt
             self.links.takes_part(peer)
             return True
         return self._giving.answer(peer, data) or self.history.answer(peer, data)
 
     def _absent(self, number: int) -> Callable[[int], bool]:
+        """Who was away is waited for where it may yet come: if it took part in the last round too, or was missed once."""
         away, gone = self.conduct.away, self.conduct.gone
-        return lambda peer: (
-            not self._has_begun(peer, number) and (peer in gone or (peer in away and self.links.left(peer)))
-        )
 
-    def _has_begun(self, peer: int, number: int) -> bool:
-        """Whether it has said that it goes through this round, or a later one."""
-        return self._begun.get(peer, -1) >= number
+        def absent(peer: int) -> bool:
+            missed_twice = peer in gone and not self._has_begun(peer, (self._before, 0))
+            return not self._has_begun(peer, (number, 0)) and (missed_twice or (peer in away and self.links.left(peer)))
+
+        return absent
+
+    def _has_begun(self, peer: int, when: tuple[int, int]) -> bool:
+        """Whether it has said that it goes through this attempt, or a later one."""
+        return self._begun.get(peer, (-1, 0)) >= when
 
     def _say_to_all(self, data: bytes) -> None:
         for peer in set(range(self.links.peers)) - {self.links.me}:

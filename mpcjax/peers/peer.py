@@ -156,7 +156,9 @@ class Peer:
         if node is None or node.programs.setup != setup:
             node = self._prepared(setup)
         done = self._missed(node, round) if self._behind else self._done(node, round, np.asarray(matrix[0]), public)
-        return api.Result(unravel(jnp.asarray(done.outcome.value)), self._report(setup, done))
+        report = self._report(setup, done)
+        api.say_if_nobody(setup, report)
+        return api.Result(unravel(jnp.asarray(done.outcome.value)), report)
 
     def _done(self, node: Node, round: int, update: np.ndarray, public: Any) -> Round:
         """The round; where this peer cannot keep up with the others, what they have of it, until it has caught up."""
@@ -192,7 +194,7 @@ class Peer:
                 phase="round",
                 round=round,
                 remedy="it has no outcome at any peer; go on with the next round",
-                opened=self._late,  # for all that is known here
+                opened=self._late or round <= self._dealt,  # for all that is known here
             )
         LOG.info("missed round=%d attempt=%d", done.number, done.attempt)
         return done
@@ -221,8 +223,10 @@ class Peer:
 
     def close(self) -> None:
         """Says goodbye to the others."""
-        self.channels.close()
-        self._kept.close()
+        try:
+            self.channels.close()
+        finally:
+            self._kept.close()
 
     def __enter__(self) -> Peer:
         return self

@@ -49,6 +49,10 @@ class PreAggregator(GramRule, abc.ABC):
         """The public number by which mixed vectors are too long."""
         return 1
 
+    def growth(self, peers: int) -> int:
+        """By how much inner products grow in the mixtures from here on."""
+        return self.rule.growth(self.groups(peers)) if isinstance(self.rule, PreAggregator) else 1
+
     def mixed_public(self, public: Public) -> Public:
         """What is public about the mixed vectors; by default what is public about `rows`."""
         return public
@@ -88,7 +92,7 @@ def require_gram(name: str, rule: Rule) -> None:
     if not by_products(rule):
         raise ValueError(
             f"rule {name!r} of rule={rule!r}: legal are rules that need no more of the vectors than inner products, such as "
-            "multi_krum() or geometric_median(); before others there are bucketing and nearest-neighbour mixing"
+            "multi_krum() or geometric_median(), not their names; before others there are bucketing and nearest-neighbour mixing"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,21 +16,38 @@ CLOSE = 1e-3  # of the largest number: float32 adds up in another order, and a w
 
 @lru_cache(maxsize=256)
 def require_additive(rule: Rule, length: int) -> None:
-    """`ValueError` where `combine` of two messages and of two more does not add up to `combine` of the four.
+    """`ValueError` where `combine` of some messages and of others does not add up to `combine` of all.
 
-    So a rule fails that divides by how many messages there are: right with one group, and a multiple of it with several.
-    Cost: three plain runs of `combine` on four messages of 1 and -1.
+    So a rule fails that divides by how many messages there are, right with one group and a multiple of it with several, and one
+    that clips the sum. Tried on messages as long as the rule's certificate allows: a rule that is no sum only of other ones, or
+    of more than these, is not found out.
+    Cost: nine plain runs of `combine` on up to eight messages.
     """
-    drawn = np.random.default_rng(0).integers(0, 2, (4, rule.message_length(length)))
-    signs = (2 * drawn - 1).astype(np.float32)
-    whole, parts = _of(rule, signs, length), _of(rule, signs[:2], length) + _of(rule, signs[2:], length)
-    off = float(np.max(np.abs(whole - parts), initial=0.0))
-    if not off <= CLOSE * float(np.max(np.abs(whole), initial=0.0)):
-        raise ValueError(
-            f"rule {rule.name!r} says that it is additive, and its `combine` of four messages is not the sum of `combine` of "
-            f"two and two: {off:.3g} apart. Legal are sums over the peers: divide by their number in `finish`, or leave "
-            "`additive` out"
+    for messages in _tried(rule, length):
+        half = messages.shape[0] // 2
+        whole, parts = (
+            _of(rule, messages, length),
+            _of(rule, messages[:half], length) + _of(rule, messages[half:], length),
         )
+        off, most = (float(np.max(np.abs(x), initial=0.0)) for x in (whole - parts, whole))
+        if not off <= CLOSE * most:
+            raise ValueError(
+                f"rule {rule.name!r} says that it is additive, and its `combine` of {2 * half} messages is not the sum of "
+                f"`combine` of {half} and {half}: {off:.3g} apart. Legal are sums over the peers: divide by their number and "
+                "clip in `finish`, or leave `additive` out"
+            )
+
+
+def _tried(rule: Rule, length: int) -> Iterator[np.ndarray]:
+    """Messages of signs; of real numbers; and all of the same large one, whose sum is as large as any."""
+    rng, size = np.random.default_rng(0), rule.message_length(length)
+    limit = getattr(rule.certificate(8), "limit", 1.0)
+    yield (2 * rng.integers(0, 2, (4, size)) - 1).astype(np.float32)
+    real = rng.normal(size=(4, size)).astype(np.float32)
+    yield real * np.float32(limit) / np.linalg.norm(real, axis=1, keepdims=True)
+    large = np.zeros((8, size), np.float32)
+    large[:, 0] = limit
+    yield large
 
 
 def _of(rule: Rule, messages: Any, length: int) -> np.ndarray:

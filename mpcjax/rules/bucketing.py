@@ -52,7 +52,10 @@ class Bucketing(PreAggregator):
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):
-            raise ValueError(f"bucketing of rule={self.rule!r}: legal are rules, such as multi_krum()")
+            raise ValueError(
+                f"bucketing of rule={self.rule!r}: legal are rules, such as multi_krum(); make one of a name by calling it, as "
+                "in mpcjax.rules.krum()"
+            )
         require_mixes(self.name, self.rule)
         if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= LARGEST:
             raise ValueError(f"size={self.size!r}: the size of a group is a whole number from 1 to {LARGEST}")
@@ -66,6 +69,9 @@ class Bucketing(PreAggregator):
 
     def unit(self, public: Public) -> int:
         return math.lcm(*range(1, self.size + 1)) if self.by_products else 1
+
+    def growth(self, peers: int) -> int:
+        return math.lcm(*range(1, self.size + 1)) ** 2 * super().growth(peers)
 
     def mixed_public(self, public: Public) -> Public:
         groups = self.groups(public.accepted.shape[0])

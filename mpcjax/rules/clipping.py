@@ -54,7 +54,7 @@ class Clipping(PreAggregator):
 
     def mix(self, rows: Rows, public: Public) -> tuple[Rows, Any]:
         factors = to_limit(rows.squared_norms(), self.limit * rows.unit)
-        return rows.scaled(factors), lambda weights: scaled_back(weights, factors)
+        return rows.scaled(factors, self.growth(len(rows))), lambda weights: scaled_back(weights, factors)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +67,8 @@ class AdaptiveClipping(PreAggregator):
     n counts the accepted peers. Weights are not used. Ties change nothing.
 
     Error against float64: lengths are compared exactly; the factors of clipped updates are rounded to 2^-20, which moves
-    these by 2^-18 of the longest at most, and inner products are rounded to 2^-37 of the square of the limit. What `rule`
-    chooses then differs only where its scores are as close as that.
+    these by 2^-18 of the longest at most, and inner products are rounded to 2^-37 of the square of the limit, or, where
+    vectors are mixed after it, to a few bits less. What `rule` chooses then differs only where its scores are as close as that.
     Cost: one opening per pair of peers (needed by `rule` anyway); a sort of n lengths, n + 1 inverse square roots, 2 n^2
     truncations; nothing per coordinate. Revealed: what `rule` reveals.
     Reference: Allouah, Guerraoui, Gupta, Jellouli, Rizk, Stephan 2025, "Adaptive gradient clipping for robust federated
@@ -94,4 +94,4 @@ class AdaptiveClipping(PreAggregator):
         shorter = n - 2 * f * (n - f) // jnp.maximum(n, 1)  # how many are not clipped; one at least, as n > 2 f
         longest = ranked(others_last(squares, public.accepted), jnp.clip(shorter - 1, 0, jnp.maximum(n - 1, 0)))
         factors = to_longest(squares, longest)
-        return rows.scaled(factors), lambda weights: scaled_back(weights, factors)
+        return rows.scaled(factors, self.growth(len(rows))), lambda weights: scaled_back(weights, factors)

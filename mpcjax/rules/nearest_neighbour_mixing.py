@@ -38,7 +38,10 @@ class NearestNeighbourMixing(PreAggregator):
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):
-            raise ValueError(f"mixing for rule={self.rule!r}: legal are rules, such as multi_krum()")
+            raise ValueError(
+                f"mixing for rule={self.rule!r}: legal are rules, such as multi_krum(); make one of a name by calling it, as in "
+                "mpcjax.rules.krum()"
+            )
         require_mixes(self.name, self.rule)
         self._take_after_rule()
         require_poisoned(self.f)
@@ -49,6 +52,9 @@ class NearestNeighbourMixing(PreAggregator):
 
     def unit(self, public: Public) -> Any:
         return honest(self.f, counted(public)).clip(1)
+
+    def growth(self, peers: int) -> int:
+        return most_honest(self.f, peers) ** 2 * super().growth(peers)
 
     def _near(self, rows: Rows, public: Public) -> Any:
         """Row i: 1 for those whose mean is y_i, `[n, n]`."""

@@ -53,8 +53,8 @@ class Rows:
         """A y for a secret `matrix [k, n]` of 0 and 1, at most `most` of them 1 in a row."""
         return Rows(matrix @ self.vectors, self.unit * unit)
 
-    def scaled(self, factors: Any) -> Rows:
-        """a_i y_i for secret `factors [n]` in [0, 1]."""
+    def scaled(self, factors: Any, growth: int = 1) -> Rows:
+        """a_i y_i for secret `factors [n]` in [0, 1]. `growth`: by how much products of these will grow in mixtures."""
         return Rows(factors[:, None] * self.vectors, self.unit)
 
 
@@ -133,13 +133,14 @@ class SecretRows(Rows):
         shares = symmetric(pairs, matrix.shape[0])
         return self._next(Secret(rt, shares, products.scale, bound), self.unit * unit, self.norm * most)
 
-    def scaled(self, factors: Any) -> SecretRows:
-        """n (n + 1) / 2 products and roundings, each three times. Error: 2^-19 of the longest vector's square."""
+    def scaled(self, factors: Any, growth: int = 1) -> SecretRows:
+        """n (n + 1) / 2 products and roundings, each three times. Error: 2^-19 of the longest vector's square, and as many
+        bits as `growth` has less than 2^-46: were they kept, the field would have room for coarse messages only."""
         left, right = upper_triangle(len(self))
         a = rescale(factors, FACTOR_BITS)
         both = rescale(_at(a, left) * _at(a, right), FACTOR_BITS)
         result = short(pairs_of(self.products), PRODUCT_BITS) * both
-        result = short(result, PRODUCT_BITS + 8)
+        result = short(result, PRODUCT_BITS + 8 - (growth - 1).bit_length())
         shares = symmetric(result.shares, len(self))
         return self._next(
             result._like(shares, result.scale, result.bound, "scaled"), self.unit, self.norm * (1 + 2.0**-18)

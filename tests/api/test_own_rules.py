@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mpcjax
+from mpcjax import secret as ms
 from mpcjax.certificates import Norm, Range
 
 X = np.float32(np.random.default_rng(1).normal(size=(5, 6)) * 0.2)
@@ -111,8 +112,15 @@ def test_a_mean_is_not_additive() -> None:
     plain, secure = both(rule)
     np.testing.assert_allclose(secure.value, plain, atol=1e-5)  # of one group
     for verb in (mpcjax.estimate, lambda rule, *_, **more: mpcjax.aggregate(X, rule, committee=more["committee"])):
-        with pytest.raises(ValueError, match=r"says that it is additive.*divide by their number in `finish`"):
+        with pytest.raises(ValueError, match=r"says that it is additive.*divide by their number and clip in `finish`"):
             verb(rule, 6, peers=5, committee=mpcjax.simulate(parties=3, group=2))
+
+
+@pytest.mark.parametrize("combine", [lambda m: ms.clip(m.sum(axis=0), -5, 5), lambda m: m.sum(axis=0) * m[0, 0]])
+def test_nor_is_a_sum_that_is_clipped_or_multiplied(combine: Parts) -> None:
+    """Of few messages they add up, and of signs."""
+    with pytest.raises(ValueError, match=r"says that it is additive.*clip in `finish`"):
+        mpcjax.estimate(own(combine, additive=True), 6, peers=9, committee=mpcjax.simulate(parties=3, group=3))
 
 
 def test_a_sum_is() -> None:

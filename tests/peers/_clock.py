@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ class End(Links):
 
     def notify(self, peer: int, notice: np.ndarray) -> None:
         self.world.at(self.world.now + self.world.delay, self.me, peer, notice)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.world.call(self.world.now + seconds, call)
 
     def sign(self, statement: bytes) -> bytes:
         return _signature(self.me, statement)
@@ -70,6 +74,10 @@ class World:
         self.notices += 1
         heapq.heappush(self._queue, (when, self.notices, sender, receiver, notice))
 
+    def call(self, when: float, what: Callable[[], None]) -> None:
+        self.notices += 1
+        heapq.heappush(self._queue, (when, self.notices, -2, -1, what))
+
     def say(self, when: float, peer: int, claim: Claim) -> None:
         """An honest peer says `claim` then."""
         self.notices += 1
@@ -93,6 +101,9 @@ class World:
         return self.found
 
     def _happens(self, sender: Any, receiver: int, what: Any) -> None:
+        if sender == -2:
+            what()
+            return
         if sender is None:
             self.decisions[receiver].say(what)
             return

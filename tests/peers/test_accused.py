@@ -50,6 +50,13 @@ def begin(nodes: list[Node], number: int, later: dict[int, float]) -> list[Round
     return found
 
 
+def ends_at_once(programs: Any, wire: Any, task: Any) -> Any:
+    """An attempt that the corrupt member gives up as soon as it begins."""
+    if (wire.links.me, wire.when) == (CORRUPT, (0, 0)):
+        raise Abort("echo", phase="corrupt")
+    return attempt(programs, wire, task)
+
+
 @pytest.mark.parametrize(
     "later",
     [
@@ -62,23 +69,98 @@ def test_a_member_is_not_called_silent_because_a_corrupt_one_ends_the_attempt_at
 ) -> None:
     """Whoever is called silent is not drawn for a while; were they honest, more of those who are drawn would be corrupt."""
 
-    def ends(programs: Any, wire: Any, task: Any) -> Any:
-        if (wire.links.me, wire.when) == (CORRUPT, (0, 0)):
-            raise Abort("echo", phase="corrupt")
-        return attempt(programs, wire, task)
-
-    monkeypatch.setattr(nodes_of, "attempt", ends)
+    monkeypatch.setattr(nodes_of, "attempt", ends_at_once)
     waits = Node._others_begun
     monkeypatch.setattr(Node, "_others_begun", lambda node, *what: node.links.me == CORRUPT or waits(node, *what))
 
     def begun_to_one(who: int, to: int, name: str, x: np.ndarray) -> np.ndarray | None:
-        said = name == "notice" and bytes(x[:1]) == b"R" and len(x) == 5
+        said = name == "notice" and bytes(x[:1]) == b"R" and len(x) == 7
         return None if who == CORRUPT and to != FIRST and said and SLOW not in later else x
 
     nodes = consortium(Net(PEERS, patience=5.0, slot=0.1, cheat=begun_to_one))
     found = begin(nodes, 0, later)
     assert all(one.failed == (((FIRST, CORRUPT, SLOW), ()),) for one in found)
     assert all(not node.conduct.silent for node in nodes)
+
+
+def test_a_member_is_not_called_silent_for_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step may take as long as a message; what became of the attempt is agreed upon in a few slots meanwhile."""
+
+    def computes(programs: Any, wire: Any, task: Any) -> Any:
+        if (wire.links.me, wire.when) == (SLOW, (0, 0)):
+            time.sleep(2.0)
+        return ends_at_once(programs, wire, task)
+
+    monkeypatch.setattr(nodes_of, "attempt", computes)
+    nodes = consortium(Net(PEERS, patience=5.0, slot=0.1))
+    found = begin(nodes, 0, {})
+    assert all(one.failed == (((FIRST, CORRUPT, SLOW), ()),) for one in found)
+
+
+def test_a_member_is_not_called_silent_for_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had no seat in the first committee, and compiles what members run when it is drawn: only then does it begin."""
+    first, again = (Election(SEED, PEERS, PARTIES).members((3, k)) for k in range(2))
+    (new,) = set(again) - set(first)
+    corrupt = min(set(again) & set(first))
+
+    def ends(programs: Any, wire: Any, task: Any) -> Any:
+        if wire.links.me == corrupt and wire.when in ((3, 0), (3, 1)):
+            raise Abort("echo", phase="corrupt")
+        return attempt(programs, wire, task)
+
+    class Slow:
+        def __init__(self, programs: Any):
+            self._programs = programs
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._programs, name)
+
+        def compile(self, member: bool) -> float:
+            time.sleep(2.0)
+            return 2.0
+
+    monkeypatch.setattr(nodes_of, "attempt", ends)
+    nodes = consortium(Net(PEERS, patience=5.0, slot=0.1))
+    nodes[new].programs = Slow(nodes[new].programs)  # type: ignore[assignment]
+    assert all(one.failed == ((first, ()), (again, ())) for one in begin(nodes, 3, {}))
+
+
+def test_a_member_that_has_left_is_called_silent_before_it_was_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes_of, "attempt", ends_at_once)
+    net = Net(PEERS, patience=5.0, slot=0.1)
+    for end in net.ends:
+        end.left = lambda peer: peer == SLOW  # type: ignore[method-assign]
+    found = [one for one in play(consortium(net), without=(SLOW,)) if one is not None]
+    assert all(one.failed == (((FIRST, CORRUPT, SLOW), (SLOW,)),) for one in found) and len(found) == PEERS - 1
+
+
+def test_who_was_left_out_twice_and_takes_part_is_waited_for() -> None:
+    """Two accusations would leave a slow peer out for ever."""
+    victim, accused = LIGHT[0], list[str]()
+
+    def lost_twice(who: int, to: int, name: str, x: np.ndarray) -> np.ndarray | None:
+        if who == victim and to == FIRST and name == "deal/roll call" and len(accused) < 2:
+            accused.append(name)
+            return None
+        return x
+
+    nodes = consortium(Net(PEERS, patience=4.0, slot=0.1, cheat=lost_twice))
+    assert FIRST in nodes[0].election.members((1, 0)) and victim not in nodes[0].election.members((1, 0))
+    for number in (0, 1):
+        begin(nodes, number, {})
+    assert len(accused) == 2 and nodes[FIRST].conduct.gone == {victim}
+    found = begin(nodes, 3, {victim: 1.5})  # no member of this committee either
+    assert victim not in found[FIRST].members and found[FIRST].outcome.bits["well"].all()
+
+
+def test_who_was_away_once_and_has_no_connection_is_not_waited_for() -> None:
+    net, victim = Net(PEERS, patience=1.5, slot=0.1), LIGHT[0]
+    nodes = consortium(net)
+    play(nodes, 0, without=(victim,))
+    for end in net.ends:
+        end.left = lambda peer: peer == victim  # type: ignore[method-assign]
+    rest = [one for one in play(nodes, 1, without=(victim,)) if one is not None]
+    assert all(one.seconds < 1.5 for one in rest) and nodes[FIRST].conduct.gone == {victim}
 
 
 def test_who_was_left_out_once_is_waited_for_in_the_next_round() -> None:

@@ -377,6 +377,25 @@ def test_a_peer_that_begins_late_is_not_told_another_end(monkeypatch: pytest.Mon
 # what is no notice at all
 
 
+def test_a_member_that_computes_meanwhile_says_in_time_that_it_is_no_silent_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A corrupt member ends the attempt at once, and says of an honest one, whose main thread cannot speak, that it is silent."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, Claim(ABORT))
+    for peer in ALL_BUT_0:
+        world.inject(0.2, peer, (Claim(ABORT), 0), (Claim.silent(2), 0))
+    assert same(world.run(), ALL_BUT_0) == (None, ())
+    assert all(2 in one._done and Claim.silent(2) not in one._accepted for one in world.decisions.values())
+
+
+def test_who_begins_late_says_first_that_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And after it has heard everything that came before."""
+    early = [(at, 0, notice(record(Claim(ABORT), who))) for at, who in ((1.0, 0), (1.1, 1))]
+    one = World(monkeypatch, (2,), now=9.0, early=early).decisions[2]
+    assert (Claim(ABORT), 2) in one._signatures and one._start == 1.1
+
+
 def test_strange_signatures_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torn, of another attempt, forged, of a peer without a seat, of one that does not exist, of no known kind."""
     right = record(X, 0)

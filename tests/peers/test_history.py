@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mpcjax.errors import Abort
 from mpcjax.fabric import Mark
 from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.early import Early
@@ -175,6 +176,17 @@ def test_a_peer_that_came_back_takes_no_part_in_a_round_in_which_it_may_have_dea
     assert behind == [True, True, False], "it may have dealt in round 7"
 
 
+@pytest.mark.parametrize(("late", "dealt", "opened"), [(False, 3, False), (True, -1, True), (False, 4, True)])
+def test_a_round_without_outcome_may_have_shown_what_a_peer_dealt_in_it(late: bool, dealt: int, opened: bool) -> None:
+    """A peer that is late has dealt; one that came back may have, in the process before this one."""
+    node: Any = SimpleNamespace(missed=lambda number: (None, False))
+    peer = object.__new__(Peer)
+    peer._behind, peer._late, peer._asked, peer._dealt = not late, late, False, dealt
+    with pytest.raises(Abort) as raised:
+        peer._missed(node, 4)
+    assert raised.value.opened == opened
+
+
 def test_that_a_round_begins_is_on_disk_before_anything_of_it_is_said(tmp_path: Path) -> None:
     node: Any = SimpleNamespace(round=lambda number, *_: json.loads((tmp_path / "kept").read_text())["begun"])
     peer = object.__new__(Peer)
@@ -277,6 +289,6 @@ def test_what_came_before_there_was_a_node_is_heard() -> None:
 
 def test_who_says_that_it_is_back_while_another_compiles_is_heard() -> None:
     net, early = Net(PEERS), Early(PEERS, 1, 1 << 20)
-    early.keep(2, np.frombuffer(struct.pack("<cI", b"R", 3), np.uint8))
+    early.keep(2, np.frombuffer(struct.pack("<cIH", b"R", 3, 1), np.uint8))
     made = consortium(net)[0]
-    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._begun == {2: 3}
+    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._begun == {2: (3, 1)}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mpcjax._compat import x64
+from mpcjax.peers.early import Early
+from mpcjax.peers.peer import Peer
 from mpcjax.peers.programs import Programs
 from mpcjax.segments.steps import Segment
-from tests.peers._consortium import PEERS, compiled, consortium, play
+from tests.peers._consortium import PEERS, SEED, compiled, consortium, play
 from tests.peers._memory import Net
 
 
@@ -46,6 +50,27 @@ def test_only_who_has_a_seat_needs_the_programs_of_members_and_before_it_says_th
         compilations = [("compiled", True)] if peer in members else []
         assert mine[: len(compilations) + 1] == [*compilations, "begun"]
         assert (("compiled", True) in mine) == (peer in members)
+
+
+def test_a_peer_compiles_what_members_run_behind_its_first_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    compilations, done = list[tuple[bool, bool]](), threading.Event()
+
+    def compile(programs: Programs, member: bool) -> float:
+        compilations.append((member, threading.current_thread() is threading.main_thread()))
+        if member:
+            done.set()
+        return 0.0
+
+    monkeypatch.setattr(Programs, "compile", compile)
+    setup = compiled().setup
+    compilations.clear()
+    net, terms = Net(PEERS), SimpleNamespace(corrupt=1, committee=3, attempts=2)
+    peer = object.__new__(Peer)
+    peer.links, peer.seed, peer.terms, peer._node = net.ends[0], SEED, terms, None  # type: ignore[assignment]
+    peer._early = Early(PEERS, 1, 1 << 20)
+    with x64():
+        assert peer._prepared(setup).programs.setup == setup
+    assert done.wait(30.0) and compilations == [(False, True), (True, False)]
 
 
 def test_programs_are_compiled_once_and_who_needs_them_waits(monkeypatch: pytest.MonkeyPatch) -> None:

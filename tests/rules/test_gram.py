@@ -235,6 +235,28 @@ def test_there_is_room_for_many_peers(peers: int, ideal: None) -> None:
         assert Setup(SCHEME, rule, peers, 1000).bits >= 12, rule
 
 
+FIRST = {
+    "clipping": lambda rule, f: rules.clipping(rule, limit=1.0),
+    "adaptive clipping": lambda rule, f: rules.adaptive_clipping(rule, f=f),
+    "mixing": lambda rule, f: rules.nearest_neighbour_mixing(rule, f=f),
+    "groups of 2": lambda rule, f: rules.bucketing(rule, seed=0),
+}
+
+
+@pytest.mark.parametrize("second", FIRST)
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("peers", [25, pytest.param(100, marks=pytest.mark.long)])
+def test_compositions_leave_room_for_fine_messages(peers: int, first: str, second: str, ideal: None) -> None:
+    """What one of them keeps of an inner product must not take the room in which the next one mixes."""
+    f = peers // 10
+    rule = FIRST[first](FIRST[second](rules.multi_krum(f=f), f), f)
+    found = Setup(SCHEME, rule, peers, LENGTH)
+    assert 2.0**found.bits * found.certificate.limit > 2**16
+    x = updates(peers=peers, outliers=f) * np.linspace(0.1, 0.3, peers, dtype=np.float32)[:, None]
+    secret, plain = both(rule, x)
+    np.testing.assert_allclose(secret, plain, atol=1e-3 * float(np.abs(plain).max()))
+
+
 def test_hidden_votes_are_the_open_ones(ideal: None) -> None:
     x = np.random.default_rng(6).normal(size=(8, 40)).astype(np.float32)
     x[:, 0] = 0
