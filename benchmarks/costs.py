@@ -52,6 +52,10 @@ HEADINGS = (
 )
 NETWORK_NAMES = tuple(network.name for network in NETWORKS)
 CAPTION = f"committee of {PARTIES}; MB per party and per peer, memory in GB; ~ predicted, not measured, and why"
+MEANING = (
+    "Rounds: of communication. Offline, online: what a party sends before and after the peers deal. Upload: what a peer sends. "
+    "Bits, doubles: random bits and double sharings made offline. Pre-aggregators stand before their default rule."
+)
 Cell = tuple[str, int, int]
 
 
@@ -152,13 +156,16 @@ def markdown(cells: list[tuple[Cell, dict[str, Any]]], machines: list[str]) -> s
     rows += [row_of(cell, found) for cell, found in cells]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     caption = CAPTION[0].upper() + CAPTION[1:]
+    links = ", ".join(
+        f"{one.name} of {8 * one.bandwidth / 1e6:g} Mbit/s and {1e3 * one.latency:g} ms" for one in NETWORKS
+    )
     refused = "".join(
         f"\n- {cell[0]}, {cell[1]} x {cell[2]:,}: {found['why']}" for cell, found in cells if "why" in found
     )
     return (
         f"# What every rule costs\n\n`python -m benchmarks.costs --keep`, {'; '.join(machines)}. {caption}. Seconds: the "
-        "simulator, which does the work of all parties, in a call that compiles nothing; LAN, WAN, 4G: predicted, between "
-        f"machines.\n\n{lines}\n" + (f"\nRefused:\n{refused}\n" if refused else "")
+        "simulator, which does the work of all parties, in a call that compiles nothing; LAN, WAN, 4G: predicted, computing "
+        f"included, over {links}. {MEANING}\n\n{lines}\n" + (f"\nRefused:\n{refused}\n" if refused else "")
     )
 
 

@@ -129,6 +129,7 @@ def aggregate(
             "mesh= is for calls outside of jit: inside it, use a committee without mesh= and shard the updates"
         )
     setup = dataclasses.replace(setup, groups=1) if inside else setup
+    matrix = arguments.constant(matrix) if inside else matrix
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
     result = Result(unravel(outcome.state["value"]), _report(setup, outcome))

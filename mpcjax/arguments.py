@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -86,6 +87,20 @@ def _weights(weights: Any, peers: int) -> Any:
             raise ValueError(f"{where}: legal are finite numbers >= 0, at least one of them positive")
     largest = jnp.max(weights)
     return jnp.round(weights / jnp.where(largest > 0, largest, 1) * 2.0**WEIGHT_BITS) / np.float32(2.0**WEIGHT_BITS)
+
+
+@jax.custom_jvp
+def constant(matrix: Any) -> Any:
+    """`matrix`; a derivative with respect to it is refused: through shares it would silently be zero."""
+    return matrix
+
+
+@constant.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    raise TypeError(
+        "mpcjax.aggregate has no derivative: what is shared are numbers, not functions; legal are constants, as by "
+        "jax.lax.stop_gradient(updates)"
+    )
 
 
 def key_of(key: Any, inside: bool) -> Any:

@@ -68,6 +68,12 @@ def doctor(
     from mpcjax.peers.peer import examine  # with JAX, which takes its time
 
     checks = [*doctors.examine(config, seconds), *examine(config)]
+    try:
+        from mpcjax.train.consortium import examine as examine_training
+    except ImportError:  # without the extra [train] there is no `mpcjax peer`
+        pass
+    else:
+        checks += examine_training(config)
     table = Table("check", "", "found", "what to do", title=str(config))
     for check in checks:
         table.add_row(check.name, "ok" if check.ok else "WRONG", check.found, check.remedy)

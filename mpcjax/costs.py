@@ -11,6 +11,7 @@ real parties each does its own part, so this is more than any one of them would 
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -44,6 +45,13 @@ class Network:
     name: str
     latency: float
     bandwidth: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.latency < math.inf and 0 < self.bandwidth < math.inf):
+            raise ValueError(
+                f"Network({self.name!r}): latency={self.latency!r}, bandwidth={self.bandwidth!r}; legal are seconds from 0 and "
+                "bytes a second above 0, both finite"
+            )
 
     def seconds(self, rounds: float, sent: float) -> float:
         """Of `rounds` in which a party sends `sent` bytes, nothing overlapping."""

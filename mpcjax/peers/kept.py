@@ -85,6 +85,10 @@ class Kept:
 
 def _locked(path: Path) -> IO[str]:
     """A file beside it, locked until it is closed or the process ends, however that ends."""
+    if path.is_dir():
+        raise ValueError(
+            f"session={str(path)!r}: found a folder; legal is a file in it, such as {str(path / 'session.json')!r}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(path.name + ".lock").open("w")
     try:

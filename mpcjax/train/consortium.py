@@ -9,6 +9,7 @@ from typing import Any
 
 import mpcjax
 from mpcjax.net import config as configs
+from mpcjax.net.doctor import Check
 from mpcjax.net.tables import Table
 from mpcjax.train.aggregators import networked
 from mpcjax.train.data import load
@@ -42,6 +43,20 @@ class Plan:
         rounds = table.integer("rounds", 20, 1, 1_000_000, "rounds")
         name = table.text("dataset", "fashion_mnist, mnist or digits", "fashion_mnist")
         return Plan(chosen, rounds, name, table.text("source", "local, auto, tfds or idx", "local"))
+
+
+def examine(path: str | Path) -> list[Check]:
+    """What ``mpcjax doctor`` says of ``[run.training]``: what ``mpcjax peer`` would refuse. Raises nothing."""
+    try:
+        config = configs.load(path)
+    except ValueError:
+        return []  # it has been said
+    try:
+        plan = Plan.of(config)
+        plan.settings.make_rule()
+    except (TypeError, ValueError) as error:
+        return [Check("training", False, str(error), "change [run] as said, at all peers alike")]
+    return [Check("training", True, f"{plan.rounds} rounds of {plan.settings.rule} on {plan.dataset}")]
 
 
 def train_as_peer(

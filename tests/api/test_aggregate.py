@@ -252,6 +252,17 @@ def test_wrong_committees_say_what_is_legal(arguments, message):
         mpcjax.simulate(**arguments)
 
 
+def test_there_is_no_derivative():
+    """Through shares it would be zero, silently."""
+
+    def total(x):
+        return mpcjax.aggregate(x, "rsa", committee=COMMITTEE, key=np.arange(8, dtype=np.uint32)).value.sum()
+
+    with pytest.raises(TypeError, match=r"has no derivative.*stop_gradient"):
+        jax.grad(total)(jnp.asarray(updates()))
+    assert not jax.grad(lambda x: total(jax.lax.stop_gradient(x)))(jnp.asarray(updates())).any()
+
+
 def test_inside_jit_a_key_is_required():
     with pytest.raises(ValueError, match="inside jit"):
         jax.jit(lambda x: mpcjax.aggregate(x, "rsa", committee=COMMITTEE).value)(jnp.asarray(updates()))

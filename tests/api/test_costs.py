@@ -76,6 +76,9 @@ def words(*shape):
 
 
 def test_seconds_of_a_network():
+    for latency, bandwidth in ((-1.0, 1.0), (float("nan"), 1.0), (0.0, 0.0)):
+        with pytest.raises(ValueError, match=r"latency=.*bandwidth=.*legal are seconds from 0"):
+            Network("wrong", latency, bandwidth)
     assert Network("by hand", latency=0.5, bandwidth=100).seconds(rounds=3, sent=250) == 1.5 + 2.5
     assert LAN.seconds(10, 125e6) == pytest.approx(1.005)
     assert WAN.seconds(10, 125e6) == pytest.approx(10.4)

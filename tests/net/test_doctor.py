@@ -18,6 +18,7 @@ from mpcjax.net import Channels
 from mpcjax.net import config as configs
 from mpcjax.net.doctor import Check, examine
 from mpcjax.net.founding import free_ports, local
+from mpcjax.train import consortium
 from tests.net._consortium import data, due
 
 FIRST_PORT = 23_000
@@ -194,6 +195,20 @@ def test_command_doctor(paths):
     with running(paths[1]), running(paths[2]):
         code, text = run("doctor", "--config", paths[0])
     assert code == 0 and "WRONG" not in text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [('rule = "meen"', "meen"), ("rounds = -5", "run.training.rounds is -5"), ('rules = "mean"', "run.training")],
+)
+def test_command_doctor_says_what_training_refuses(paths, given, said):
+    text = paths[0].read_text()
+    assert '[run.training]\nrule = "mean"\n' in text
+    paths[0].write_text(text.replace('[run.training]\nrule = "mean"\n', f"[run.training]\n{given}\n"))
+    (check,) = consortium.examine(paths[0])
+    assert not check.ok and said in check.found and "at all peers" in check.remedy
+    code, text = run("doctor", "--config", paths[0], "--seconds", 0.1)
+    assert code == 1 and "training" in text
 
 
 @pytest.mark.parametrize(("package", "module"), [("cryptography", "mpcjax.net"), ("typer", "mpcjax.cli")])

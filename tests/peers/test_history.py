@@ -212,6 +212,8 @@ def test_two_processes_do_not_share_a_session(tmp_path: Path) -> None:
     first.close()
     with closing(Kept.at(tmp_path / "new" / "kept")) as again:
         assert again.seed == b"s" * 32
+    with pytest.raises(ValueError, match=r"found a folder; legal is a file in it.*session\.json"):
+        Kept.at(tmp_path)
     (tmp_path / "other").write_text("{}")
     for _ in range(2):  # what is refused is not held
         with pytest.raises(ValueError, match="legal is a file that"):
