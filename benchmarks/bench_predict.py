@@ -17,7 +17,7 @@ from mpcjax.report import Cost
 
 QUICK = (("rsa", 20, 100_000),)  # a minute with its calibrations; four rules would not leave `make bench` five
 LONG = (
-    *((rule, 100, 100_000) for rule in bench_round.RULES),
+    *((rule, 100, 100_000) for rule in (*bench_round.RULES, "multi_krum", "geometric_median")),
     *((rule, 25, 10_000) for rule in ("multi_krum", "geometric_median", "median")),
 )
 PARTIES, REPEATS = 5, 3

@@ -55,6 +55,7 @@ class Rule(abc.ABC):
 
     Random numbers: `local` and `finish` run with JAX's types of 32 bits, as in `plain`. In `combine` secrets need those of 64,
     so that a draw there names its type, `jax.random.normal(key, shape, jnp.float32)`, to be the same in both.
+    Draws of NumPy or Python are others in every run and at every peer, which nothing finds out: not legal.
 
     `mixes`: means of messages are what `combine` may be given instead; where messages are no vectors, they are not.
 
