@@ -186,7 +186,7 @@ class Node:
         """Waits, at most as long as for anything, until 2 f + 1 peers have begun with the round: f + 1 honest ones. Or a corrupt
         member and the fastest honest one could end an attempt, and all honest ones that train for longer would come too late to
         agree on how. Where so many do not come this peer signs nothing: that it has waited, n - f peers must say. Where the count
-        has started an honest member has waited for them, and who waits on would be called silent.
+        has started an honest member has waited for them, and there is nothing left to wait for.
 
         Who vouches need not wait: n - f have dealt."""
         others = set(range(self.links.peers)) - {self.links.me}
