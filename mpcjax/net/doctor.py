@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mpcjax.net import config as configs
@@ -28,6 +28,18 @@ class Check:
     ok: bool
     found: str
     remedy: str = ""
+
+
+def agreed(path: str | Path, name: str, terms: Callable[[Config], str]) -> list[Check]:
+    """One check of what all peers have alike: what `terms` says of the configuration, or why it raises ValueError."""
+    try:
+        config = configs.load(path)
+    except ValueError:
+        return []  # it has been said
+    try:
+        return [Check(name, True, terms(config))]
+    except (TypeError, ValueError) as error:
+        return [Check(name, False, str(error), f"change [run] as said ({name}), at all peers alike")]
 
 
 def examine(path: str | Path, seconds: float = 3.0) -> list[Check]:

@@ -167,18 +167,18 @@ class Node:
         """Goes through the programs, and tells everybody how it ended."""
         try:
             outcome = attempt(self.programs, wire, task)
-            packed = None if outcome is None else outcome.packed()
-            if packed is not None:  # or two honest members could vouch for different outcomes
-                wire.require_same("open/outcome", digest(packed))
+            if outcome is None:
+                return None
+            packed = outcome.packed()
+            found = digest(packed)
+            wire.require_same("open/outcome", found)  # or two honest members could vouch for different outcomes
         except (Abort, Lost, Stopped) as error:
             LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
             if wire.seat is not None and self._others_begun(wire, decision):
                 decision.say(Claim(ABORT))
             return None
-        if packed is None:
-            return None
         self._giving.keep(wire.when, packed)
-        decision.say(Claim(VOUCH, digest(packed)))
+        decision.say(Claim(VOUCH, found))
         self._giving.give(wire.when, wire.members, packed)
         return packed
 

@@ -21,7 +21,7 @@ from mpcjax.committee import committee_size
 from mpcjax.errors import Abort
 from mpcjax.net import Channels, Config
 from mpcjax.net import config as configs
-from mpcjax.net.doctor import Check
+from mpcjax.net.doctor import Check, agreed
 from mpcjax.net.tables import Table
 from mpcjax.peers.early import Early, room
 from mpcjax.peers.election import Election, agree_on_seed
@@ -85,14 +85,7 @@ class Terms:
 
 def examine(path: str | Path) -> list[Check]:
     """What `mpcjax doctor` says of the protocol, besides what it says of the network. Raises nothing."""
-    try:
-        config = configs.load(path)
-    except ValueError:
-        return []  # it has been said
-    try:
-        return [Check("protocol", True, str(Terms.of(config)))]
-    except ValueError as error:
-        return [Check("protocol", False, str(error), "change run.protocol as said, at all peers alike")]
+    return agreed(path, "protocol", lambda config: str(Terms.of(config)))
 
 
 class Peer:

@@ -9,7 +9,7 @@ from typing import Any
 
 import mpcjax
 from mpcjax.net import config as configs
-from mpcjax.net.doctor import Check
+from mpcjax.net.doctor import Check, agreed
 from mpcjax.net.tables import Table
 from mpcjax.train.aggregators import networked
 from mpcjax.train.data import load
@@ -47,16 +47,13 @@ class Plan:
 
 def examine(path: str | Path) -> list[Check]:
     """What ``mpcjax doctor`` says of ``[run.training]``: what ``mpcjax peer`` would refuse. Raises nothing."""
-    try:
-        config = configs.load(path)
-    except ValueError:
-        return []  # it has been said
-    try:
+
+    def plan_of(config: configs.Config) -> str:
         plan = Plan.of(config)
         plan.settings.make_rule()
-    except (TypeError, ValueError) as error:
-        return [Check("training", False, str(error), "change [run] as said, at all peers alike")]
-    return [Check("training", True, f"{plan.rounds} rounds of {plan.settings.rule} on {plan.dataset}")]
+        return f"{plan.rounds} rounds of {plan.settings.rule} on {plan.dataset}"
+
+    return agreed(path, "training", plan_of)
 
 
 def train_as_peer(
