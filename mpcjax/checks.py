@@ -13,7 +13,7 @@ T = TypeVar("T")
 CATALOGUE = {
     "echo": "every party received the same broadcast (compared by SHA-256 digests)",
     "dealing": "a random combination of everything a peer dealt has degree at most t",
-    "member": "in a dispute over a dealing, what a committee member said agrees with the shares the dealer signed",
+    "member": "in a dispute over a dealing, what a committee member said agrees with the shares that the dealer is committed to",
     "double degree": "a random combination of dealt double sharings has degree t (and 2t)",
     "double value": "both halves of the double sharings hide the same random value",
     "opening": "the shares of an opened value lie on one polynomial of degree t",

@@ -93,7 +93,7 @@ class Fabric(abc.ABC):
 
         To the first `known` members nothing is sent: they expand it (`expand()`, `[rows, peer, ...]`, where parties are
         apart) from keys that the peer has sent them before.
-        Messages of a dealing are signed by the dealer, so that a member can later show what it was sent (`evidence`).
+        Dealers are committed to what they send, so that a member can later show what it was sent (`evidence`).
         """
         self._require(x.ndim >= 2 and x.shape[0] == self.parties, label, x.shape)
         uploaded = x.size * x.dtype.itemsize / x.shape[1] * (self.parties - known) / self.parties
@@ -121,13 +121,13 @@ class Fabric(abc.ABC):
     def require(self, name: str, ok: Any, parties: Any = None) -> None:  # noqa: B027 - only one has something to do
         """The protocol goes on only if `ok`: where messages are sent while a program runs, it stops there."""
 
-    def evidence(self, x: Any, label: str, disputed: Any) -> Any:
-        """`broadcast` of something about every peer that is *assumed* to follow from messages the dealer has signed.
+    def evidence(self, x: Any, said: Any, label: str, disputed: Any) -> Any:
+        """What members should have said, `[member, peer, ...]`, where they `said` that: it follows from what they were sent.
 
-        `x [rows, peer, ...]`; what is shown of peers that are not `disputed [peer]` means nothing. The signatures are
-        assumed where all parties are in one process, so nothing tampers with what is shown there. Between real parties a
-        fabric shows nothing that is consistent, so that a disputed dealer is left out: a member could thus have an honest
-        one left out. Used in disputes only and therefore not in the ledger: an honest run never sends it.
+        `x [rows, peer, ...]` is what does. What comes back of peers that are not `disputed [peer]` means nothing. Where all
+        parties are in one process members show what follows from what they have, and nothing tampers with it; between real
+        parties only a member that the dealer names shows anything, by digests to which the dealer is committed
+        (`mpcjax.peers.disputes`). Used in disputes only and therefore not in the ledger: an honest run never sends it.
         """
         return self._received(self._broadcast(x, label))
 

@@ -27,8 +27,9 @@ class Mark:
     "exchange" `[1, receiver, ...]` to `[1, sender, ...]`; where `known [sender][receiver]`, nothing is sent, and the
     receiver takes a second argument of the result's shape. "broadcast" `[1, ...]` to `[sender, ...]`. "peers"
     `[member, 1, ...]` to `[1, peer, ...]`, sent to the members `to` (from, below), zeros at the others. "said" `[1, K]` to
-    `[peer, 1 + K]`, whether it is present and what it says. "told": public, handed on. "shown": evidence `[1, peer, ...]`
-    and who is disputed `[peer]`, to `[member, peer, ...]`. "check": a verdict and whom it proves corrupt `[member]`, to nothing.
+    `[peer, 1 + K]`, whether it is present and what it says. "told": public, handed on. "shown": what members said
+    `[member, peer, ...]` and who is disputed `[peer]`, to what they should have said.
+    "check": a verdict and whom it proves corrupt `[member]`, to nothing.
     """
 
     kind: str
@@ -65,8 +66,8 @@ class Cut(Fabric):
         named = jnp.zeros((self.parties,), bool) if parties is None else parties
         mark_p.bind(ok, named, mark=Mark("check", self.ledger.phase, name), out=())
 
-    def evidence(self, x: Any, label: str, disputed: Any) -> Any:
-        return self._received(self._mark("shown", label, (self.parties, *x.shape[1:]), x, disputed))
+    def evidence(self, x: Any, said: Any, label: str, disputed: Any) -> Any:
+        return self._received(self._mark("shown", label, said.shape, said, disputed))
 
     def peers_of(self, said: Any) -> int:
         return self.peers

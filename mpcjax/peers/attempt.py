@@ -12,7 +12,7 @@ from mpcjax._compat import x64_scope
 from mpcjax.errors import Abort
 from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.programs import OFFLINE, Programs
-from mpcjax.peers.wire import Wire
+from mpcjax.peers.wire import Again, Wire
 from mpcjax.phases import ALL, starting
 from mpcjax.rules import Public
 from mpcjax.seeds import Keys
@@ -45,10 +45,17 @@ def attempt(programs: Programs, wire: Wire, task: Task) -> Outcome | None:
     for name, stock in zip(ALL, stocks, strict=True):
         if _needless(name, state):
             continue
-        state, standing = programs.phases[name].run(wire, task.keys, seat, stock, state, standing)
-        if name == ALL[0]:
-            _require_dealers(wire, state["well"])
-            said = {"fits": state["fits"]}
+        given = (task.keys, seat, stock, state, standing)
+        if name != ALL[0]:
+            state, standing = programs.phases[name].run(wire, *given)
+            continue
+        try:
+            state, standing = programs.phases[name].run(wire, *given)
+        except Again:
+            wire.again()
+            state, standing = programs.phases[name].run(wire, *given)
+        _require_dealers(wire, state["well"])
+        said = {"fits": state["fits"], "false": wire.false(state["well"])}
     if not bool(standing.ok):  # every check stops at once; a result that is not verified must not leave this place
         raise Abort("product", phase=ALL[-1])
     return Outcome.of(state, said, standing.accused)
@@ -60,7 +67,7 @@ def _require_dealers(wire: Wire, well: Any) -> None:
         raise Abort(
             "dealing",
             phase=ALL[0],
-            round=wire.when[0],
+            round=wire.talk.when[0],
             remedy=f"{np.sum(well)} peers are said to have dealt well, {wire.least} are honest: repeat the round with another "
             "committee",
         )

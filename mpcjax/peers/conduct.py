@@ -14,12 +14,13 @@ from mpcjax.peers.outcome import Outcome
 class Conduct:
     """Numbers of peers.
 
-    `away`: a member did not hear them when they should have dealt, or they dealt badly; `gone`: in two rounds in a row, so
-    that they are not waited for any more until they say that they are back. One corrupt member can bring an honest peer in
-    here, so it does not matter for committees, and after one accusation a peer is waited for as long as all others.
-    `silent`: more than t members of a committee signed that they said nothing any more. Not drawn until they have dealt.
-    `caught`: proven to have cheated: they told members different things, sent wrong shares that were corrected, or failed
-    a certificate. Never drawn again.
+    `away`: members did not hear them when they should have dealt, or they dealt badly; `gone`: in two rounds in a row, so
+    that they are not waited for any more until they say that they are back. An honest peer that is slow comes in here, so it
+    does not matter for committees, and after one time a peer is waited for as long as all others.
+    `silent`: more than t members of a committee signed that they said nothing any more, did not show what they had to, or
+    complained about more peers than are corrupt. Not drawn until they have dealt in a round.
+    `caught`: proven to have cheated: they told members different things, sent wrong shares that were corrected, said
+    something false of a dealing or dealt badly, or failed a certificate. Never drawn again.
     """
 
     away: frozenset[int] = frozenset()
@@ -40,7 +41,7 @@ class Conduct:
         """After a round; `liars` sent wrong shares. An honest peer whose certificate would fail withdraws before (`fits`)."""
         well, fits, certified = (outcome.bits[name] for name in ("well", "fits", "certified"))
         present = set(np.flatnonzero(well).tolist())
-        false = set(np.flatnonzero(well & fits & ~certified).tolist())
+        false = set(np.flatnonzero(outcome.bits["false"] | (well & fits & ~certified)).tolist())
         away = frozenset(range(len(well))) - present
         return Conduct(away, self.away & away, self.silent - present, self.caught | set(liars) | false)
 

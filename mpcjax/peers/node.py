@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mpcjax.errors import Abort
+from mpcjax.peers.answers import Answers
 from mpcjax.peers.attempt import Task, attempt
 from mpcjax.peers.claims import ABORT, VOUCH, Claim, about
 from mpcjax.peers.conduct import Conduct
@@ -25,6 +26,8 @@ from mpcjax.peers.history import History, Record
 from mpcjax.peers.links import Links, Lost, Stopped
 from mpcjax.peers.outcome import Outcome, digest
 from mpcjax.peers.programs import Programs
+from mpcjax.peers.replay import Replay
+from mpcjax.peers.talk import Talk
 from mpcjax.peers.wire import Wire
 from mpcjax.rules import Public
 from mpcjax.seeds import Keys, keys_of
@@ -73,6 +76,7 @@ class Node:
         self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
         self._giving = Giving(links)
         self._begun: dict[int, tuple[int, int]] = {}  # by peer, the last attempt that it has said to have begun
+        self._answers: Answers | None = None  # of this peer's dealing in the attempt in progress
         self._lock = threading.Lock()
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
         if before is not None:
@@ -141,8 +145,11 @@ class Node:
         LOG.info("attempt round=%d attempt=%d members=%s", *when, list(members))
         long, least = begun + LONG * self.links.patience, self.links.peers - self.corrupt
 
-        wire = Wire(self.links, decision, self.programs.told, long, least, self._absent(when[0]))
-        keys = self.keys_for(when, wire.seat or 0, self.links.me)
+        talk = Talk(self.links, decision, long, self._absent(when[0]))
+        answers = Answers(self.links, when, members, decision.threshold, Replay(self.programs, public))
+        wire = Wire(talk, self.programs.told, least, answers)
+        self._answers = answers
+        keys = self.keys_for(when, talk.seat or 0, self.links.me)
         packed = self._run(wire, Task(update, public, keys), decision)
         until, more = max(2 * long - begun, self.links.due()), long - begun
         found, silent = decision.result(until, until + more, lambda: self._early.begun() > when[0])
@@ -154,7 +161,7 @@ class Node:
         if packed is None or digest(packed) != found:
             packed = self._giving.fetch(when, members, found, self._blank().packed())
         outcome = self._blank().unpacked(packed)
-        return Round(outcome, *when, members, tuple(failed), 0.0, wire.missed)
+        return Round(outcome, *when, members, tuple(failed), 0.0, wire.talk.missed)
 
     def _members(self, when: tuple[int, int]) -> tuple[int, ...]:
         """The committee of an attempt. Who has a seat on it has compiled what a member runs."""
@@ -173,13 +180,13 @@ class Node:
             found = digest(packed)
             wire.require_same("open/outcome", found)  # or two honest members could vouch for different outcomes
         except (Abort, Lost, Stopped) as error:
-            LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.when, wire.missed, error)
+            LOG.warning("stopped round=%d attempt=%d missed=%s why=%s", *wire.talk.when, wire.talk.missed, error)
             if wire.seat is not None and self._others_begun(wire, decision):
                 decision.say(Claim(ABORT))
             return None
-        self._giving.keep(wire.when, packed)
+        self._giving.keep(wire.talk.when, packed)
         decision.say(Claim(VOUCH, found))
-        self._giving.give(wire.when, wire.members, packed)
+        self._giving.give(wire.talk.when, wire.members, packed)
         return packed
 
     def _others_begun(self, wire: Wire, decision: Decision) -> bool:
@@ -190,10 +197,10 @@ class Node:
 
         Who vouches need not wait: n - f have dealt."""
         others = set(range(self.links.peers)) - {self.links.me}
-        while 1 + sum(self._has_begun(peer, wire.when) for peer in others) < 2 * self.corrupt + 1:
+        while 1 + sum(self._has_begun(peer, wire.talk.when) for peer in others) < 2 * self.corrupt + 1:
             if decision.started():
                 return True
-            if time.monotonic() >= wire.long:
+            if time.monotonic() >= wire.talk.long:
                 return False
             time.sleep(self.links.slot / 8)
         return True
@@ -251,6 +258,9 @@ class Node:
             _, number, attempt = _BEGUN.unpack(data)
             self._begun[peer] = number, attempt
             self.links.takes_part(peer)
+            return True
+        answers = self._answers
+        if answers is not None and answers.hear(peer, data):
             return True
         return self._giving.answer(peer, data) or self.history.answer(peer, data)
 

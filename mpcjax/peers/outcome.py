@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-BITS = ("accepted", "finite", "well", "certified", "fits")  # of every peer; fits: it does not withdraw
+BITS = ("accepted", "finite", "well", "certified", "fits", "false")  # of every peer
+# fits: it does not withdraw; false: it is proven to have dealt what it must not
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Protocols: local array code plus calls on a fabric."""
 
 from mpcjax.protocols.coin import challenge, coin
-from mpcjax.protocols.inputs import Dealers, check_dealings, deal, deal_masks, dealers
+from mpcjax.protocols.inputs import DEALING_CHECK, Dealers, check_dealings, deal, deal_masks, dealers
 from mpcjax.protocols.multiply import (
     beaver,
     combination,
@@ -22,6 +22,7 @@ from mpcjax.protocols.repeat import repeat
 from mpcjax.protocols.verify import verify
 
 __all__ = [
+    "DEALING_CHECK",
     "Dealers",
     "Form",
     "Proof",

@@ -3,8 +3,8 @@
 The check: with public coefficients drawn after the dealing, the members open a random combination of everything a peer
 dealt, masked by a random value the same peer dealt, and test that it has degree at most t. The coefficients are
 independent (powers of one challenge over 10^8 terms would leave only 2^-34). Of what a peer proved (`protocols.proof`) the
-fold stands for all shares: it has degree t only if they have. A dealing is signed by its dealer; when an
-opening is inconsistent, the accused members show what they were sent, and either the dealer is excluded or the members
+fold stands for all shares: it has degree t only if they have. A dealer is committed to what it sends; when an
+opening is inconsistent, accused members show what they were sent, and either the dealer is excluded or the members
 whose statement differs are proven corrupt.
 
 Guarantee (t < m/2): what is accepted lies on polynomials of degree t at the honest members, except with probability
@@ -26,6 +26,8 @@ from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream, field_elements
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import deal_rows
+
+DEALING_CHECK = "dealing check"  # what the broadcast of it is called
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ def check_dealings(rt: Runtime, public: Stream, blocks: list[Any], masks: Any, p
     `[n] bool`, public. 2 rounds.
     """
     combined = _combined(rt, public, blocks, masks)
-    said = rt.fabric.broadcast(combined, rt.fresh("dealing check"))
+    said = rt.fabric.broadcast(combined, rt.fresh(DEALING_CHECK))
     return _settled(rt, combined, said, _consistent(rt, said) | ~present) & present
 
 
@@ -96,7 +98,7 @@ def _settled(rt: Runtime, combined: Any, said: Any, fine: Any) -> Any:
     """Who dealt well, after the disputes about peers that are not `fine [n]`."""
     if _compat.is_concrete(fine) and bool(jnp.all(fine)):
         return fine  # no dispute: where values are known, nothing more is shown
-    shown = rt.fabric.evidence(combined, "dispute", ~fine)
+    shown = rt.fabric.evidence(combined, said, "dispute", ~fine)
     dealt_well = verdict("dealing", _consistent(rt, shown))
     framed = ~fine & dealt_well  # the dealer is right: whoever said something else lied
     liars = jnp.any((said != shown) & framed[None, :, None], axis=(1, 2))

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
+
+from mpcjax.peers.talk import Talk
+from mpcjax.peers.wire import Wire
 
 MODULUS = 2**61 - 1
 Cheat = Callable[[int, int, str, np.ndarray], Any]
@@ -52,3 +56,33 @@ def silent_towards(sender: int, receivers: tuple[int, ...], label: str = "") -> 
         return None if who == sender and receiver in receivers and label in ("", name) else x
 
     return cheat
+
+
+# what a peer does within: all that it says agrees with it
+
+
+def stands_by(monkeypatch: pytest.MonkeyPatch, who: int, label: str, said: Callable[[np.ndarray], np.ndarray]) -> None:
+    """In the first attempt this member tells all the same, which is not what it should, and echoes that."""
+    honestly = Talk.from_all
+
+    def from_all(self: Talk, name: str, own: np.ndarray) -> np.ndarray:
+        cheats = self.links.me == who and name == label and self.when == (0, 0)
+        return honestly(self, name, said(own.copy()) if cheats else own)
+
+    monkeypatch.setattr(Talk, "from_all", from_all)
+
+
+def deals(monkeypatch: pytest.MonkeyPatch, who: int, label: str, instead: Callable[[np.ndarray], Any]) -> None:
+    """This peer deals something else, `[member, 1, ...]`, and commits to it."""
+    honestly = Wire._peers
+
+    def peers(self: Wire, mark: Any, name: str, x: np.ndarray) -> Any:
+        return honestly(self, mark, name, instead(x.copy()) if (self.links.me, name) == (who, label) else x)
+
+    monkeypatch.setattr(Wire, "_peers", peers)
+
+
+def off(x: np.ndarray) -> np.ndarray:
+    """A share of the last member that does not fit to the others."""
+    x[-1] = wrong(x[-1])
+    return x

@@ -253,8 +253,9 @@ def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
     """The others may have agreed that nobody has opened; a round that is repeated then would show two outputs."""
     said = list[Any]()
     wire = object.__new__(Wire)
-    wire.seat, wire._opened, wire.long = 0, False, float("inf")
-    wire.decision = SimpleNamespace(over=lambda: True, say=said.append)  # type: ignore[assignment]
+    wire.seat, wire._opened, wire._again = 0, False, {}
+    wire.talk = SimpleNamespace(stopped=lambda: True)  # type: ignore[assignment]
+    wire.decision = SimpleNamespace(say=said.append)  # type: ignore[assignment]
     with pytest.raises(Stopped):
         wire.meet(Mark("broadcast", "open", "output#1"), "", None, np.zeros((1, 3), np.uint64))
     assert not said and not wire._opened
@@ -262,9 +263,9 @@ def test_who_comes_too_late_to_open_says_and_shows_nothing() -> None:
 
 def test_a_member_whose_claim_to_open_is_not_accepted_shows_nothing() -> None:
     wire = object.__new__(Wire)
-    wire.seat, wire._opened, wire.long, wire._since, wire._meetings = 0, False, float("inf"), 0.0, 0
-    wire.links = Net(PEERS).ends[0]
-    wire.decision = SimpleNamespace(over=lambda: False, say=lambda claim: None, may_open=lambda until: False)  # type: ignore[assignment]
+    wire.seat, wire._opened, wire._again = 0, False, {}
+    wire.talk = SimpleNamespace(stopped=lambda: False, due=lambda: 0.0)  # type: ignore[assignment]
+    wire.decision = SimpleNamespace(say=lambda claim: None, may_open=lambda until: False)  # type: ignore[assignment]
     with pytest.raises(Stopped):
         wire.meet(Mark("broadcast", "open", "output#1"), "", None, np.zeros((1, 3), np.uint64))
 

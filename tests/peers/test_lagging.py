@@ -87,7 +87,7 @@ def test_a_member_that_ends_the_attempt_as_the_first_has_begun_stops_nobody(monk
     corrupt, fast = members[1], members[0]
 
     def ends(programs: Any, wire: Any, task: Any) -> Any:
-        if wire.links.me == corrupt and wire.when == (0, 0):
+        if wire.links.me == corrupt and wire.talk.when == (0, 0):
             wire.decision.say(Claim(OPENED))
             raise Abort("echo", phase="corrupt")
         return attempt(programs, wire, task)
@@ -133,7 +133,7 @@ def test_who_is_fast_and_who_is_late_know_the_same_of_who_was_silent(
     late = set(range(PEERS)) - {fast, corrupt}
 
     def ends(programs: Any, wire: Any, task: Any) -> Any:
-        if wire.links.me == corrupt and wire.when == (number, 0):
+        if wire.links.me == corrupt and wire.talk.when == (number, 0):
             raise Abort("echo", phase="corrupt")
         return attempt(programs, wire, task)
 

@@ -93,7 +93,7 @@ class Watched(Simulated):
     def from_peers(self, x: Any, label: str, known: int = 0, expand: Any = None) -> Any:
         return self.each(super().from_peers(x, label, known))
 
-    def evidence(self, x: Any, label: str, disputed: Any) -> Any:
+    def evidence(self, x: Any, said: Any, label: str, disputed: Any) -> Any:
         """Never sent in an honest run."""
         return x
 

@@ -1,0 +1,324 @@
+"""Members that do not have what a peer has dealt, or say something false of it; dealers that deal badly and blame members."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mpcjax.net import sealing
+from mpcjax.peers import complaints as complaining
+from mpcjax.peers.answers import SEALED, Answers
+from mpcjax.peers.complaints import Complaints
+from mpcjax.peers.dealings import Dealing, Dealings
+from mpcjax.peers.node import Node, Round
+from mpcjax.peers.replay import Replay
+from mpcjax.peers.talk import HASH, common
+from mpcjax.peers.wire import Wire
+from mpcjax.rules import Public
+from tests.peers._cheats import deals, lies, off, silent_towards, stands_by, wrong
+from tests.peers._consortium import LENGTH, PEERS, compiled, consortium, play
+from tests.peers._memory import Net
+from tests.peers.test_rounds import ALL, CHEAT, HONEST, LIGHT, LONG, MEMBERS, agreed, left_out, warm
+
+DEALER, MEMBER = LIGHT[0], MEMBERS[2]  # that are at odds: one of them cheats
+VOTES, SAID = "deal/roll call/votes", "deal/dealing check#4"
+__all__ = ["warm"]
+
+
+def played(cheat: Any = None, of: set[int] = ALL) -> tuple[list[Node], Round]:
+    nodes = consortium(Net(PEERS, patience=2.0, slot=0.1, cheat=cheat))
+    return nodes, agreed(play(nodes), of)
+
+
+def caught(nodes: list[Node], of: set[int] = ALL) -> set[int]:
+    """All the same."""
+    found = {nodes[peer].conduct.caught for peer in of}
+    assert len(found) == 1
+    return set(found.pop())
+
+
+def complains(monkeypatch: pytest.MonkeyPatch, dealers: tuple[int, ...] = (DEALER,)) -> None:
+    """The cheat says, and goes on to say, that it does not have what these have dealt."""
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[list(dealers), : 1 + HASH] = 0
+        return own
+
+    stands_by(monkeypatch, CHEAT, VOTES, said)
+
+
+# members complain
+
+
+@pytest.mark.parametrize("member", [MEMBERS[2], *(pytest.param(member, marks=LONG) for member in MEMBERS[:2])])
+def test_a_dealer_that_one_member_has_not_heard_is_not_left_out(member: int) -> None:
+    """What it should have had comes sealed, by way of the others where the dealer sends it nothing at all."""
+    nodes, done = played(silent_towards(DEALER, (member,)))
+    assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
+def test_a_part_that_arrives_otherwise_is_replaced_by_what_the_dealer_is_committed_to() -> None:
+    nodes, done = played(lies(DEALER, "deal/message", (MEMBER,)))
+    assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
+@pytest.mark.parametrize("dealer", [DEALER, MEMBERS[0]])
+def test_a_member_that_complains_of_an_honest_dealer_has_nobody_left_out(
+    monkeypatch: pytest.MonkeyPatch, dealer: int
+) -> None:
+    """Also of a dealer that is a member itself."""
+    complains(monkeypatch, (dealer,))
+    nodes, done = played()
+    assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
+def test_a_member_that_complains_and_shows_no_key_has_nobody_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    complains(monkeypatch)
+    stands_by(monkeypatch, CHEAT, f"{VOTES[:-6]}/keys", np.zeros_like)
+    nodes, done = played()
+    assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
+@pytest.mark.parametrize("key", ["the right one", "another", "none of any point"])
+def test_a_member_that_denies_what_was_sealed_for_it_is_caught(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    complains(monkeypatch)
+    monkeypatch.setattr(complaining, "fresh", lambda: bytes(range(1, 33)))
+    if key == "none of any point":
+        stands_by(monkeypatch, CHEAT, f"{VOTES[:-6]}/keys", lambda own: own * 0 + np.eye(1, 32, dtype=np.uint8))
+    shown = np.frombuffer(bytes(range(2, 34) if key == "another" else range(1, 33)), np.uint8)
+    stands_by(monkeypatch, CHEAT, f"{VOTES[:-6]}/shown", lambda own: own * 0 + shown)
+    nodes, done = played(of=HONEST)
+    assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes, HONEST) == {CHEAT}
+
+
+def test_a_dealer_that_seals_something_else_is_left_out_and_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honestly = Answers.sealed
+
+    def sealed(self: Answers, keys: bytes) -> Any:
+        found = honestly(self, keys)
+        return found if found is None else wrong(found)
+
+    monkeypatch.setattr(Answers, "sealed", sealed)
+    nodes, done = played(silent_towards(DEALER, (MEMBER,), "deal/message"))
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
+
+
+def test_a_dealer_that_seals_what_it_is_not_committed_to_is_left_out_and_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or it could choose the share when it knows the coins."""
+    honestly = Dealing.packed
+
+    def packed(self: Dealing, seat: int) -> bytes:
+        found = honestly(self, seat)
+        return found[:-1] + bytes([found[-1] ^ 1])
+
+    monkeypatch.setattr(Dealing, "packed", packed)
+    nodes, done = played(silent_towards(DEALER, (MEMBER,), "deal/message"))
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
+
+
+@pytest.mark.parametrize("heard", [(), MEMBERS[:1]])
+def test_a_dealer_that_answers_too_few_is_left_out_at_all_alike(heard: tuple[int, ...]) -> None:
+    """And not caught: it may have crashed."""
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        missing = (label == "deal/sealed" and to not in heard) or (to == MEMBER and label == "deal/message")
+        return None if who == DEALER and missing else x
+
+    nodes, done = played(cheat)
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == set()
+
+
+def test_what_is_sealed_for_a_member_nobody_else_reads() -> None:
+    seen = list[np.ndarray]()
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if who == DEALER and to == MEMBER and label == "deal/message":
+            seen.append(x)
+            return None
+        if label == "deal/sealed":
+            seen.append(x)
+        return x
+
+    _, done = played(cheat)
+    part, *sealed = (x.tobytes() for x in seen)
+    assert left_out(done) == set() and len(set(sealed)) == 1 and len(sealed) >= 2
+    assert all(part[k : k + 16] not in sealed[0] for k in range(0, len(part), 16))
+
+
+def test_who_asks_alone_is_not_answered() -> None:
+    """A corrupt member would have another's part sealed to a key of its own. More than t must say the same."""
+    answers = Answers(Net(PEERS).ends[DEALER], (0, 0), MEMBERS, 1, None)  # type: ignore[arg-type]
+    answers._run, asked = lambda kind, what: asked.append(kind), list[bytes]()  # type: ignore[assignment,misc]
+    notices = list[bytes]()
+    asker = Answers(Net(PEERS).ends[CHEAT], (0, 0), MEMBERS, 1, None)  # type: ignore[arg-type]
+    asker.links.notify = lambda peer, notice: notices.append(notice.tobytes())  # type: ignore[method-assign]
+    asker.ask(SEALED, {DEALER: bytes(96)})
+    asker.ask(SEALED, {DEALER: bytes(95) + b"1"})
+    one, other = notices
+    stale = one[:3] + b"1" + one[4:]
+    for peer, notice in (
+        (CHEAT, one),
+        (CHEAT, one),
+        (LIGHT[1], one),
+        (MEMBERS[0], other),
+        (MEMBERS[0], stale),
+    ):
+        assert answers.hear(peer, notice) and not asked
+    assert answers.hear(MEMBERS[0], one)
+    for _ in range(100):
+        if asked:
+            break
+        threading.Event().wait(0.02)
+    assert asked == [SEALED] and not answers.hear(MEMBERS[0], b"R" + one[1:])
+
+
+def test_two_commitments_are_none_and_prove_a_cheat() -> None:
+    """Where a committee is larger than 2 t + 1 more than t members can say of two things that they had them in time."""
+    talk: Any = type("T", (), {"threshold": 1, "members": (0, 1, 2, 3), "seat": 0})
+    found = Complaints(talk, None, None, 1)  # type: ignore[arg-type]
+    votes = np.zeros((4, 3, 1 + HASH), np.uint8)
+    votes[:, :, 0], votes[:2, 0, 1:], votes[2:, 0, 1:] = 1, 7, 8
+    votes[:, 1, 1:] = 9
+    votes[:1, 2, 1:] = 9
+    assert found.settle("label", votes)[0].tolist() == [False, True, False] and found.false == {0}
+    assert common([b"ab", b"ab", b"\0\0", b"\0\0"], 1) == [b"ab"]
+
+
+# members and dealers dispute
+
+
+def test_what_a_member_should_say_follows_from_what_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all seats and dealers: what honest members said is what the replay says."""
+    kept = dict[int, Any]()
+    honestly = Wire._shown
+
+    def shown(self: Wire, mark: Any, label: str, said: np.ndarray, disputed: np.ndarray) -> Any:
+        kept[self.seat] = said, b"".join(self._coins), self._dealings
+        return honestly(self, mark, label, said, disputed)
+
+    monkeypatch.setattr(Wire, "_shown", shown)
+    _, done = played()
+    replay = Replay(compiled(), Public.of(PEERS, LENGTH))
+    for seat in range(len(MEMBERS)):
+        said, told, dealings = kept[seat]
+        parts = {peer: dealings.shown(peer, seat, dealings.packed(peer).tobytes()) for peer in range(PEERS)}
+        assert left_out(done) == set() and np.array_equal(replay.said(seat, parts, told), said[seat])
+
+
+@pytest.mark.parametrize("dealer", [DEALER, MEMBERS[0]])
+def test_a_member_that_says_something_false_of_one_dealing_is_caught(
+    monkeypatch: pytest.MonkeyPatch, dealer: int
+) -> None:
+    def said(own: np.ndarray) -> np.ndarray:
+        own[dealer] = wrong(own[dealer])
+        return own
+
+    stands_by(monkeypatch, CHEAT, SAID, said)
+    shown = set[Any]()
+
+    def noted(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
+        if "dispute/shown/" in label and not label.endswith("echo"):
+            shown.add((who, label))
+        return x
+
+    nodes, done = played(noted)
+    assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes) == {CHEAT}
+    assert {(who, label.rsplit("/", 1)[1]) for who, label in shown if label.rsplit("/", 1)[1].isdigit()} == {
+        (CHEAT, str(dealer))
+    }
+
+
+@pytest.mark.parametrize("shows", ["nothing", "something else"])
+def test_a_member_that_does_not_show_what_it_was_sent_ends_the_attempt(
+    monkeypatch: pytest.MonkeyPatch, shows: str
+) -> None:
+    """And is not drawn again in this round; it may have crashed."""
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[DEALER] = wrong(own[DEALER])
+        return own
+
+    stands_by(monkeypatch, CHEAT, SAID, said)
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if who != CHEAT or label != f"deal/dispute/shown/{DEALER}":
+            return x
+        return None if shows == "nothing" else wrong(x)
+
+    nodes, done = played(cheat)
+    assert done.failed == ((MEMBERS, (CHEAT,)),) and left_out(done) == set() and caught(nodes) == set()
+
+
+@pytest.mark.parametrize("names", [(0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 1, 1)])
+def test_a_dealer_that_deals_badly_and_blames_members_is_left_out_and_caught(
+    monkeypatch: pytest.MonkeyPatch, names: tuple[int, ...]
+) -> None:
+    deals(monkeypatch, DEALER, "deal/message", off)
+    monkeypatch.setattr(Answers, "named", lambda self, what: np.array(names, np.uint8))
+    nodes, done = played()
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
+
+
+@pytest.mark.parametrize("heard", [(), MEMBERS[:1]])
+def test_a_dealer_that_deals_badly_and_names_nobody_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, heard: tuple[int, ...]
+) -> None:
+    """And not caught: it may have crashed, and a member may have lied."""
+    deals(monkeypatch, DEALER, "deal/message", off)
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        return None if who == DEALER and label == "deal/named" and to not in heard else x
+
+    nodes, done = played(cheat)
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == set()
+
+
+def test_a_dealer_that_names_different_members_to_different_ones_is_heard_as_most_hear_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deals(monkeypatch, DEALER, "deal/message", off)
+    nodes, done = played(lies(DEALER, "deal/named", MEMBERS[:1]))
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
+
+
+# sealing
+
+
+def test_what_is_sealed_opens_with_its_key_alone() -> None:
+    private = sealing.fresh()
+    sealed = sealing.seal(b"share", sealing.public(private))
+    assert len(sealed) == len(b"share") + sealing.MORE
+    assert sealing.opened(sealed, private) == b"share" and sealing.opened(sealed, sealing.fresh()) is None
+    for k in range(len(sealed)):
+        spoilt = bytearray(sealed)
+        spoilt[k] ^= 1
+        assert sealing.opened(bytes(spoilt), private) is None
+    low = bytes(32)  # a point of low order: everybody would know the key
+    assert sealing.seal(b"share", low) == bytes(len(sealed)) and sealing.opened(bytes(len(sealed)), private) is None
+
+
+def test_a_part_that_is_not_what_its_digests_say_is_not_taken() -> None:
+    mine = Dealing(3)
+    mine.add("a", range(1, 3), np.arange(12, dtype=np.uint64).reshape(3, 4))
+    mine.add("keys", range(1), np.arange(96, dtype=np.uint8).reshape(3, 32))
+    taken = Dealings(2, 1, mine)
+    commitment = common([sha(mine)] * 2, 1)[0]
+    for seat, parts in ((0, {"keys"}), (1, {"a"}), (2, {"a"})):
+        packed = mine.packed(seat)
+        found = taken.unpacked(packed, commitment, seat)
+        assert found is not None and set(found[1]) == parts and len(packed) == mine.size(seat)
+        assert (
+            taken.unpacked(packed, bytes(HASH), seat) is None and taken.unpacked(packed[:-1], commitment, seat) is None
+        )
+        for k in (0, 40, len(packed) - 1):
+            assert taken.unpacked(packed[:k] + bytes([packed[k] ^ 1]) + packed[k + 1 :], commitment, seat) is None
+
+
+def sha(dealing: Dealing) -> bytes:
+    return hashlib.sha256(b"".join(v.tobytes() for v in dealing.vectors)).digest()
