@@ -134,11 +134,10 @@ class Peer:
         `mpcjax.peers.Lost` where too few others can say how the round has ended: stop, and go on from a checkpoint later.
 
         Guarantee: of the corrupt members of a committee and the corrupt peers no more than `Terms` say, sending anything at
-        any time: privacy of honest updates; an honest peer ends with the result of all accepted updates, the same as every
-        other honest peer, or with none. A peer that cannot know what became of a round asks the others for it, and raises
+        any time: privacy of honest updates; no honest peer that deals in time is left out; an honest peer ends with the
+        result of all accepted updates, the same as every other honest peer, or with none. A peer that cannot know what became of a round asks the others for it, and raises
         `Lost` where too few answer: then it has no model that others have, and must not go on alone.
         Assumes that messages between honest peers arrive within the deadlines.
-        Until dealings are signed, a corrupt member can have an honest peer left out of a round.
         """
         rule, node = resolve(rule), self._node
         own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], update)
