@@ -37,13 +37,13 @@ class Answers:
         self._answered: set[bytes] = set()
         self._run = as_here(self._answer)  # as the thread of the round computes
 
-    def ask(self, kind: bytes, what: dict[int, bytes]) -> np.ndarray | None:
-        """As a member: a question for each of these peers. What this one answers, if it is among them."""
+    def ask(self, kind: bytes, what: dict[int, bytes]) -> dict[str, np.ndarray]:
+        """As a member: a question for each of these peers. What this one answers, by label, if it is among them."""
         me = self.links.me
         for peer in what.keys() - {me}:
             self.links.notify(peer, np.frombuffer(_ASKED.pack(ASK, *self.when, kind) + what[peer], np.uint8))
         if me not in what:
-            return None
+            return {}
         self._answered.add(kind)
         return self._answer(kind, what[me])
 
@@ -61,21 +61,22 @@ class Answers:
             threading.Thread(target=self._run, args=(kind, what), name="mpcjax-answer", daemon=True).start()
         return True
 
-    def _answer(self, kind: bytes, what: bytes) -> np.ndarray | None:
+    def _answer(self, kind: bytes, what: bytes) -> dict[str, np.ndarray]:
         LOG.warning("disputed round=%d attempt=%d answer=%s", *self.when, LABEL[kind])
-        answer = {SEALED: self.sealed, NAMED: self.named}[kind](what)
-        if answer is not None:
+        answers = self.sealed(what) if kind == SEALED else {LABEL[NAMED]: self.named(what)}
+        for label, answer in answers.items():
             for member in set(self.members) - {self.links.me}:
-                self.links.send(member, self.when, LABEL[kind], answer)
-        return answer
+                self.links.send(member, self.when, label, answer)
+        return answers
 
-    def sealed(self, keys: bytes) -> np.ndarray | None:
+    def sealed(self, keys: bytes) -> dict[str, np.ndarray]:
         """What members complain not to have, each sealed to its key among `keys`, by seat; zeros for who has it."""
         each = [keys[KEY * seat : KEY * seat + KEY] for seat in range(len(self.members))]
-        if len(keys) != KEY * len(each):
-            return None
-        parts = [seal(self.dealing.packed(seat), key) for seat, key in enumerate(each) if any(key)]
-        return np.frombuffer(b"".join(parts), np.uint8)
+        return {
+            f"{LABEL[SEALED]}/{seat}": np.frombuffer(seal(self.dealing.packed(seat), key), np.uint8)
+            for seat, key in enumerate(each)
+            if any(key)
+        }
 
     def named(self, what: bytes) -> np.ndarray:
         """Which members said in the check what does not follow from what they were sent, `[m]` uint8. `what`: see `about`."""

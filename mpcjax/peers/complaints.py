@@ -21,7 +21,7 @@ from mpcjax.checks import verdict
 from mpcjax.net.sealing import KEY, MORE, fresh, opened, public
 from mpcjax.peers.answers import LABEL, SEALED, Answers
 from mpcjax.peers.dealings import Dealings
-from mpcjax.peers.talk import Talk, common
+from mpcjax.peers.talk import Due, Talk, common
 
 Pair = tuple[int, int]  # a dealer and the seat of a member that complains about it
 
@@ -92,16 +92,14 @@ class Complaints:
 
     def _asked(self, label: str, keys: dict[Pair, bytes]) -> dict[Pair, bytes]:
         """The sealed parts, the same at all members, of the dealers that answer more than t of them."""
-        talk, size = self.talk, self.answers.dealing.size
-        seats = {peer: [seat for who, seat in keys if who == peer] for peer, _ in keys}
-        own = self.answers.ask(SEALED, {peer: self._question(peer, keys) for peer in seats})
-        likes = {peer: np.empty(sum(MORE + size(seat) for seat in found), np.uint8) for peer, found in seats.items()}
-        held = talk.from_some({peer: (LABEL[SEALED], like) for peer, like in likes.items()}, own)
-        found: dict[Pair, bytes] = {}
-        for peer, x in talk.spread(f"{label}/sealed", held, likes).items():
-            ends = np.cumsum([MORE + size(seat) for seat in seats[peer]])
-            found |= {(peer, s): part.tobytes() for s, part in zip(seats[peer], np.split(x, ends[:-1]), strict=True)}
-        return found
+        own = self.answers.ask(SEALED, {peer: self._question(peer, keys) for peer, _ in keys})
+        due = {pair: self._due(*pair) for pair in keys}
+        held = self.talk.from_some(due, own)
+        found = self.talk.spread(f"{label}/sealed", held, {pair: like for pair, (_, _, like) in due.items()})
+        return {pair: x.tobytes() for pair, x in found.items()}
+
+    def _due(self, peer: int, seat: int) -> Due:
+        return peer, f"{LABEL[SEALED]}/{seat}", np.empty(MORE + self.answers.dealing.size(seat), np.uint8)
 
     def _question(self, peer: int, keys: dict[Pair, bytes]) -> bytes:
         return b"".join(keys.get((peer, seat), bytes(KEY)) for seat in range(len(self.talk.members)))

@@ -56,7 +56,7 @@ class Disputes:
         talk, peers = self.talk, np.flatnonzero(disputed).tolist()
         own = self.answers.ask(NAMED, {peer: about(said[:, peer].tobytes(), told) for peer in peers})
         likes = {peer: np.empty(len(talk.members), np.uint8) for peer in peers}
-        held = talk.from_some({peer: (LABEL[NAMED], like) for peer, like in likes.items()}, own)
+        held = talk.from_some({peer: (peer, LABEL[NAMED], like) for peer, like in likes.items()}, own)
         heard = talk.spread(f"{label}/named", held, likes)
         self.answered |= set(heard)
         named = {peer: np.flatnonzero(who).tolist() for peer, who in heard.items()}
@@ -66,17 +66,14 @@ class Disputes:
         """What each member that is named was sent, by dealer and seat. A member that does not show it ends the attempt."""
         talk, found = self.talk, dict[tuple[int, int], Parts]()
         pairs = [(peer, seat) for peer, seats in named.items() for seat in seats]
-        own = {peer: self.dealings.packed(peer) for peer, seat in pairs if seat == talk.seat}
-        for peer, x in own.items():
+        own = {f"{label}/shown/{peer}": self.dealings.packed(peer) for peer, seat in pairs if seat == talk.seat}
+        for name, x in own.items():
             for seat in talk.others:
-                talk.send(talk.members[seat], f"{label}/shown/{peer}", x)
+                talk.send(talk.members[seat], name, x)
         likes = {pair: np.empty(self.answers.dealing.size(pair[1], vectors=False), np.uint8) for pair in pairs}
-        held = {}
-        for peer, seat in pairs:
-            due = {talk.members[seat]: (f"{label}/shown/{peer}", likes[peer, seat])}
-            for x in talk.from_some(due, own.get(peer)).values():
-                if self.dealings.shown(peer, seat, x.tobytes()) is not None:
-                    held[peer, seat] = x
+        due = {(peer, s): (talk.members[s], f"{label}/shown/{peer}", like) for (peer, s), like in likes.items()}
+        held = talk.from_some(due, own)
+        held = {pair: x for pair, x in held.items() if self.dealings.shown(*pair, x.tobytes()) is not None}
         for (peer, seat), x in talk.spread(f"{label}/shown", held, likes).items():
             parts = self.dealings.shown(peer, seat, x.tobytes())
             if parts is not None:  # of what an honest member had, which has compared it

@@ -135,8 +135,9 @@ class Peer:
 
         Guarantee: of the corrupt members of a committee and the corrupt peers no more than `Terms` say, sending anything at
         any time: privacy of honest updates; no honest peer that deals in time is left out; an honest peer ends with the
-        result of all accepted updates, the same as every other honest peer, or with none. A peer that cannot know what became of a round asks the others for it, and raises
-        `Lost` where too few answer: then it has no model that others have, and must not go on alone.
+        result of all accepted updates, the same as every other honest peer, or with none. A peer that cannot know what
+        became of a round asks the others for it, and raises `Lost` where too few answer: then it has no model that others
+        have, and must not go on alone.
         Assumes that messages between honest peers arrive within the deadlines.
         """
         rule, node = resolve(rule), self._node

@@ -22,6 +22,7 @@ from mpcjax.peers.decision import Decision
 from mpcjax.peers.links import Links, Lost
 
 HASH = 32  # bytes of a SHA-256 digest
+Due = tuple[int, str, Any]  # something that a peer sends under a label, of a shape and dtype
 
 
 class Talk:
@@ -164,13 +165,12 @@ class Talk:
                     self.missed[peer] = lost.why
         return found
 
-    def from_some(self, likes: dict[int, tuple[str, Any]], own: Any = None) -> dict[int, np.ndarray]:
-        """What these peers send under a label, of a shape and dtype; not of those that send nothing in time. `own`: what this
-        one would send."""
+    def from_some(self, due: dict[Any, Due], own: dict[str, np.ndarray]) -> dict[Any, np.ndarray]:
+        """By name what peers send, of those that do in time. `own`: by label, what this one sends."""
         until, found = self.due(meeting=True), {}
-        for peer, (label, like) in likes.items():
+        for name, (peer, label, like) in due.items():
             try:
-                found[peer] = own if peer == self.links.me else self.receive(peer, label, like, until)
+                found[name] = own[label] if peer == self.links.me else self.receive(peer, label, like, until)
             except Lost as lost:
                 self.missed[peer] = lost.why
         return found
