@@ -23,8 +23,11 @@ from rich.table import Table
 
 import mpcjax
 from experiments.network import cached, compile_round, consortium
+from mpcjax._compat import x64
+from mpcjax.api import setup_of
 from mpcjax.net import config as configs
 from mpcjax.peers.peer import Peer
+from mpcjax.peers.programs import programs
 from mpcjax.report import Cost
 from mpcjax.rules import resolve
 from mpcjax.train.metrics import progress
@@ -78,6 +81,49 @@ def main(
         raise typer.Exit(1)
 
 
+@app.command()
+def start(
+    peers: Annotated[int, typer.Option(min=5, help="Of the consortium; one process runs.")] = 25,
+    parameters: Annotated[int, typer.Option(min=1, help="Numbers in an update.")] = 1_000_000,
+    committee: Annotated[int, typer.Option(min=3, help="Members.")] = 5,
+    rule: Annotated[str, typer.Option(help="A name of mpcjax.rules.RULES.")] = "centered_clipping",
+    cache: Annotated[Path, typer.Option(help="Compiled programs.")] = Path(".cache/compiled"),
+) -> None:
+    """What one process needs until it can begin, where programs are compiled: without a seat, and with one."""
+    given = [rule, str(parameters), str(peers), str(committee), str(cache)]
+    for turn in ("compiling", "from the cache"):
+        begun = time.time()
+        command = [sys.executable, "-m", "experiments.wide", "ready", *given]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        table = Table("", "seconds since its start", "most GB", title=f"{rule}, {peers} x {parameters:,}, {turn}")
+        for line in map(json.loads, lines):
+            table.add_row(line["what"], f"{line['at'] - begun:.1f}", f"{line['memory'] / 1e9:.2f}")
+        Console().print(table)
+
+
+@app.command(hidden=True)
+def ready(rule: str, parameters: int, peers: int, committee: int, cache: Path) -> None:
+    """A line about each step of a start."""
+
+    def say(what: str) -> None:
+        print(json.dumps({"what": what, "at": time.time(), "memory": _memory()}), flush=True)
+
+    cached(cache)
+    say("imported")
+    with x64():
+        made = programs(setup_of(resolve(rule), mpcjax.simulate(committee, group=peers), peers, parameters))
+        say("traced")
+        made.compile(member=False)
+        say("can deal")
+        made.compile(member=True)
+        say("can be a member")
+
+
+def _memory() -> int:
+    """The most that this process has had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 @app.command(hidden=True)
 def peer(config: Path, record: Path, cache: Path, rule: str, parameters: int, rounds: int) -> None:
     """One of the processes: rounds with random updates, a line about each in `record`."""
@@ -92,7 +138,7 @@ def peer(config: Path, record: Path, cache: Path, rule: str, parameters: int, ro
             sent = _all_sent(me)
             line = {
                 "seconds": seconds, "sent": sent - before, "member": me.number in result.report.committee,
-                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                "memory": _memory(),
                 "digest": hashlib.sha256(np.asarray(result.value).tobytes()).hexdigest(),
             }  # fmt: skip
             file.write(json.dumps(line) + "\n")

@@ -66,6 +66,21 @@ def test_a_part_that_arrives_otherwise_is_replaced_by_what_the_dealer_is_committ
     assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
 
 
+def test_what_a_member_hands_on_is_compared_with_what_most_members_have() -> None:
+    """Of two that hand it on to one that the dealer sends nothing, the first hands on something else."""
+    deaf, false = silent_towards(DEALER, (MEMBER,)), lies(MEMBERS[0], f"{VOTES[:-6]}/sealed/0", (MEMBER,))
+    handed = list[str]()
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if who == MEMBERS[0] and label == f"{VOTES[:-6]}/sealed/0":
+            handed.append(label)
+        kept = deaf(who, to, label, x)
+        return None if kept is None else false(who, to, label, kept)
+
+    nodes, done = played(cheat)
+    assert handed and done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
 @pytest.mark.parametrize("dealer", [DEALER, MEMBERS[0]])
 def test_a_member_that_complains_of_an_honest_dealer_has_nobody_left_out(
     monkeypatch: pytest.MonkeyPatch, dealer: int
@@ -187,6 +202,13 @@ def test_two_commitments_are_none_and_prove_a_cheat() -> None:
     votes[:1, 2, 1:] = 9
     assert found.settle("label", votes)[0].tolist() == [False, True, False] and found.false == {0}
     assert common([b"ab", b"ab", b"\0\0", b"\0\0"], 1) == [b"ab"]
+
+
+def test_a_dealer_of_whom_something_is_missing_is_committed_to_nothing() -> None:
+    """Or one that is slow towards half of a larger committee would seem to be committed to two things."""
+    found = Dealings(2, 1, Dealing(3))
+    found.add("a", None, np.ones((2, 3, HASH), np.uint8), {1})
+    assert found.torn == {1} and [one.any() for one in found.commitments({1})] == [True, False]
 
 
 # members and dealers dispute

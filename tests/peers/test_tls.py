@@ -18,12 +18,16 @@ import mpcjax
 from mpcjax.net import Channels
 from mpcjax.net import config as configs
 from mpcjax.net.founding import local
+from mpcjax.peers.election import Election
 from mpcjax.peers.kept import Kept
 from mpcjax.peers.peer import Terms, examine
 from mpcjax.peers.tls import Tls
-from tests.peers._consortium import PEERS, consortium, play, simulated, updates
+from tests.peers._cheats import wrong
+from tests.peers._consortium import PARTIES, PEERS, SEED, consortium, play, simulated, updates
 from tests.peers._memory import Net
 
+MEMBERS = Election(SEED, PEERS, PARTIES).members((0, 0))
+LIGHT = tuple(sorted(set(range(PEERS)) - set(Election(SEED, PEERS, PARTIES).members((1, 0)))))
 PROTOCOL = "\n[run.protocol]\ncorrupt = 1\ncommittee = 3\nslot_seconds = 0.3\ngrace_seconds = 1.0\n"
 
 
@@ -60,6 +64,25 @@ def test_the_bits_of_the_simulator(links: list[Tls]) -> None:
         assert len({one.outcome.packed().tobytes() for one in rounds}) == 1
         same = simulated("mean", rounds[0].members, (number, 0))
         assert np.array_equal(rounds[0].outcome.value, np.asarray(same.state["value"]))
+
+
+def test_what_arrives_otherwise_than_it_was_dealt_is_sent_again(links: list[Tls]) -> None:
+    """Sealed, by way of all members; the dealer has a seat in the one round and none in the other."""
+    nodes = consortium(over(links))
+    for number, dealer in ((0, MEMBERS[0]), (1, LIGHT[0])):
+        send, member = (
+            links[dealer].send,
+            next(who for who in reversed(nodes[0].election.members((number, 0))) if who != dealer),
+        )
+
+        def sends(to: int, when: Any, label: str, x: np.ndarray) -> None:
+            send(to, when, label, wrong(x) if (to, label) == (member, "deal/message") else x)  # noqa: B023 - used at once
+
+        links[dealer].send = sends  # type: ignore[method-assign]
+        rounds = play(nodes, number)
+        assert all(one.attempt == 0 and one.outcome.bits["accepted"].all() for one in rounds)
+        assert len({one.outcome.packed().tobytes() for one in rounds}) == 1
+        links[dealer].send = send  # type: ignore[method-assign]
 
 
 def test_what_was_signed_in_one_session_does_not_count_in_another(links: list[Tls]) -> None:
