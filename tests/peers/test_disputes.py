@@ -66,6 +66,19 @@ def test_a_part_that_arrives_otherwise_is_replaced_by_what_the_dealer_is_committ
     assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
 
 
+def test_whom_more_members_do_not_have_than_are_corrupt_is_left_out_at_once() -> None:
+    """An honest one is among them: nothing is asked, as each of many such dealers would cost a patience."""
+    asked, silent = list[str](), silent_towards(DEALER, MEMBERS[1:], "deal/message")
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if label.startswith("deal/sealed"):
+            asked.append(label)
+        return silent(who, to, label, x)
+
+    nodes, done = played(cheat)
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == set() and not asked
+
+
 def test_what_a_member_hands_on_is_compared_with_what_most_members_have() -> None:
     """Of two that hand it on to one that the dealer sends nothing, the first hands on something else."""
     deaf, false = silent_towards(DEALER, (MEMBER,)), lies(MEMBERS[0], f"{VOTES[:-6]}/sealed/0", (MEMBER,))
