@@ -70,6 +70,7 @@ class Flow:
 
     async def _read(self, wire: Wire) -> None:
         while not self.departed:
+            await asyncio.sleep(0)  # what has arrived is read without waiting: others have their turn all the same
             head = await wire.head(self._limits.frame_bytes)
             if head.kind in CARRIES_DATA:
                 await self._data(wire, head)

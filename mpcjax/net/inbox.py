@@ -29,6 +29,7 @@ class Inbox:
             Key, None
         ] = {}  # as many as were asked for since the last `advance`, and some of the round `LAST`
         self._used, self._asking = 0, False
+        self._before = 0  # how many of the frames are no answers
         self._floor = (0, 0)
 
     @property
@@ -49,12 +50,20 @@ class Inbox:
         self._freed()
 
     def _crowded(self, head: Head) -> str | None:
-        if self._asking and head.round == LAST:
+        """Half the room at once: who has filled it with small frames must not have them sorted for each that it sends then."""
+        if self._asking and head.round == LAST and self._before and not self._fits(head):
             for key in sorted((key for key in self._frames if key[0] < LAST), reverse=True):
-                if self._fits(head):
+                if self._used <= self._limit // 2 and self._fits(head):
                     break
-                self._used -= _cost(self._frames.pop(key))
+                self._remove(key)
         return "crowded" if self._asking and not self._fits(head) else None
+
+    def _remove(self, key: Key) -> Frame | None:
+        frame = self._frames.pop(key, None)
+        if frame is not None:
+            self._used -= _cost(frame)
+            self._before -= key[0] < LAST
+        return frame
 
     def _refusal(self, key: Key) -> str | None:
         if key[:2] < self._floor:
@@ -75,6 +84,7 @@ class Inbox:
             if fault is None:
                 self._frames[frame.key] = frame
                 self._used += _cost(frame)
+                self._before += frame.key[0] < LAST
                 self._changed.notify_all()
             return fault
 
@@ -91,17 +101,15 @@ class Inbox:
                 if left <= 0 or given_up():
                     return None
                 self._changed.wait(left)
-            frame = self._frames.pop(key)
+            frame = self._remove(key)
             self._taken[key] = None
-            self._used -= _cost(frame)
         self._freed()
         return frame
 
     def drop(self, key: Key) -> None:
         """The frame under this key is not wanted, also if it comes later."""
         with self._changed:
-            if (frame := self._frames.pop(key, None)) is not None:
-                self._used -= _cost(frame)
+            self._remove(key)
             self._taken[key] = None
         self._freed()
 
@@ -111,7 +119,7 @@ class Inbox:
             self._floor = floor
             old = [key for key in self._frames if key[:2] < self._floor]
             for key in old:
-                self._used -= _cost(self._frames.pop(key))
+                self._remove(key)
             lasting = [key for key in self._taken if key[0] == LAST][-ANSWERS:]
             self._taken = dict.fromkeys([*(key for key in self._taken if self._floor <= key[:2] < (LAST, 0)), *lasting])
             self._changed.notify_all()

@@ -11,7 +11,8 @@ Time is counted from when a peer knows that t + 1 members have done with the att
 it only after 2 f + 1 peers had begun (`Node`): so at least f + 1 honest peers are not late, and what these accept has the
 f + 1 acceptances that a late one needs. It tells everybody how it knows, so
 all honest peers start within the time of a message. A peer that begins with the attempt later than others counts from when
-the notices had come: it is too late for signatures that were held back for it alone.
+the notices had come: it is too late for signatures that were held back for it alone. But what it knows it may know alone, and
+tells only when it begins: so it ends as long after that as if it had started then, when all others have ended.
 
 Where more than t members have died, nobody ever knows that. Not having heard is no knowledge either: a peer may have been
 away, or a signature is held back and comes a moment after it gave up. So whoever has waited its whole time signs that for it
@@ -94,6 +95,7 @@ class Decision:
         self._touched: set[Claim] = set()  # of these, what has got a signature since it was looked at
         self._accepted: dict[Claim, None] = {}
         self._start: float | None = None
+        self._started = 0.0  # when it told everybody so
         self._heard, self._room = Counter[int](), room(links.peers, len(members))  # bytes, by peer
         self._taken: Counter[tuple[int, bytes, int]] = Counter()
         self._forgers: set[int] = set()  # peers that passed on what nobody has signed, which no honest one does
@@ -213,7 +215,7 @@ class Decision:
         if outcome:
             return min(outcome), ()
         slot = self._slot()
-        if slot >= self.corrupt + 2 + LATER[SILENT]:
+        if self._start is not None and self._slots(self._started) >= self.corrupt + 2 + LATER[SILENT]:
             return None, self._named(SILENT)
         if 2 <= slot <= LATER[SILENT]:
             self._say_who_is_silent()
@@ -258,7 +260,7 @@ class Decision:
         quorum = max(self.links.peers - self.corrupt, self.corrupt + 1)  # more than are corrupt or behind
         for enough, known in ((self.threshold + 1, list(self._done.values())), (quorum, expired)):
             if self._start is None and len(known) >= enough:
-                self._start = at
+                self._start, self._started = at, time.monotonic()
                 self._tell(known)
 
     def _answer_in_time(self) -> None:
@@ -289,7 +291,10 @@ class Decision:
         self._changed.notify_all()
 
     def _slot(self) -> int:
-        return 0 if self._start is None else int((time.monotonic() - self._start) / (NOTICES * self.links.slot))
+        return 0 if self._start is None else self._slots(self._start)
+
+    def _slots(self, since: float) -> int:
+        return int((time.monotonic() - since) / (NOTICES * self.links.slot))
 
     def _say_who_is_silent(self) -> None:
         quiet = [who for who in self.members if who not in self._done and who != self.links.me]

@@ -23,7 +23,7 @@ from mpcjax.peers.early import Early, room
 from mpcjax.peers.election import Election
 from mpcjax.peers.giving import Giving
 from mpcjax.peers.history import History, Record
-from mpcjax.peers.links import Links, Lost, Stopped
+from mpcjax.peers.links import TIMELESS, Links, Lost, Stopped
 from mpcjax.peers.outcome import Outcome, digest
 from mpcjax.peers.programs import Programs
 from mpcjax.peers.replay import Replay
@@ -98,9 +98,10 @@ class Node:
         Raises `ValueError` for a number that was used; `Abort` after all attempts, or after one whose output a corrupt member
         may have seen: all honest peers do. `Lost` where this peer cannot know what became of it: it must ask (`missed`).
         """
-        if number <= self.last:
+        if not self.last < number < TIMELESS[0]:
             raise ValueError(
-                f"round={number}: legal are rounds from {self.last + 1} on; they count up, each number is used once"
+                f"round={number}: legal are rounds from {self.last + 1} on, below {TIMELESS[0]}; they count up, each number is "
+                "used once"
             )
         self._before, self.last = self.last, number
         self.links.advance((number, 0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -357,6 +359,37 @@ def test_answers_to_old_questions_are_not_remembered_for_ever():
     assert len(inbox._taken) == ANSWERS + 1
     with pytest.raises(ValueError, match="was received before"):
         inbox.take((LAST, 0, "answer 999"), 0.0, lambda: True)
+
+
+def test_small_frames_that_fill_the_room_make_way_for_many_answers_at_once():
+    """Else all of them were sorted for every small frame that comes then, while nothing else is read."""
+    answer, passes = head_of(LAST, 1 << 14), list[int]()
+
+    class Frames(dict[Any, Any]):
+        def __iter__(self) -> Any:
+            passes.append(len(self))
+            return super().__iter__()
+
+    inbox = Inbox(1 << 20, lambda: None)
+    inbox._frames = Frames()
+    while inbox.room(small := head_of(7, 1, label=str(inbox.used))):
+        inbox.put(Frame(Kind.DATA, np.zeros(1, np.uint8), 7, 0, small.label))
+    full = inbox.used
+    inbox.asks(True)
+    for turn in range(20):
+        assert inbox.refusal(answer) is None
+        inbox.put(Frame(Kind.DATA, np.zeros(1 << 14, np.uint8), LAST, 0, f"{turn}"))
+    assert len(passes) == 1 and inbox.used <= full
+    for turn in range(20, 100):
+        if (fault := inbox.refusal(answer)) is not None:
+            break
+        inbox.put(Frame(Kind.DATA, np.zeros(1 << 14, np.uint8), LAST, 0, f"{turn}"))
+    assert fault == "crowded" and len(passes) < 5, "where nothing is left to make way, nothing is looked through"
+
+
+def head_of(number: int, size: int, label: str = "x") -> Any:
+    """As it is read of a frame that is on its way."""
+    return SimpleNamespace(key=(number, 0, label), round=number, body=size, label=label)
 
 
 def test_a_notice_that_is_too_long_is_refused_where_it_is_sent(consortium):

@@ -45,7 +45,8 @@ class End(Links):
 
 
 class World:
-    """`honest` peers of `peers`, each with a decision; all others are corrupt and say what `inject` says for them."""
+    """`honest` peers of `peers`, each with a decision; all others are corrupt and say what `inject` says for them, but for those
+    that are `late`: they have one when they `begin`."""
 
     def __init__(
         self,
@@ -58,14 +59,21 @@ class World:
         delay: float = DELAY,
         now: float = 0.0,
         early: Any = (),
+        late: tuple[int, ...] = (),
     ):
         self.now, self.peers, self.delay, self.notices = now, peers, delay, 0  # `notices`: how many there were
         monkeypatch.setattr(decision, "time", self)
         self._queue: list[Any] = []
-        self.decisions = {p: Decision(End(self, p), members, threshold, corrupt, WHEN, early) for p in honest}
+        self._of = (members, threshold, corrupt, WHEN)
+        self.decisions = {p: Decision(End(self, p), *self._of, early) for p in honest}
+        self._early: dict[int, list[Any]] = {p: [] for p in late}
         self.found: dict[int, Any] = {}
         self.heard: dict[tuple[Claim, int], bytes] = {}  # what corrupt peers have been told
         self.patience: dict[int, float] = {}  # until when each waits for the count to start; without end by default
+
+    def begin(self, peer: int) -> None:
+        """A late one, with all that it was told until now."""
+        self.decisions[peer] = Decision(End(self, peer), *self._of, self._early.pop(peer))
 
     def monotonic(self) -> float:
         return self.now
@@ -112,13 +120,15 @@ class World:
             said = [record(claim, who) for claim, who in signed]
             known = [record(*one) for one in self.heard] if knowing else []
             sender, what = self._some_corrupt(), np.frombuffer(b"".join(known + said), np.uint8)
-        if receiver in self.decisions:
+        if receiver in self._early:
+            self._early[receiver].append((self.now, sender, what))
+        elif receiver in self.decisions:
             self.decisions[receiver].hear(sender, what)
         else:
             self.heard.update(records(what, WHEN))
 
     def _some_corrupt(self) -> int:
-        return next(p for p in range(self.peers) if p not in self.decisions)
+        return next(p for p in range(self.peers) if p not in self.decisions and p not in self._early)
 
 
 def record(claim: Claim, signer: int, when: tuple[int, int] = WHEN, about: tuple[int, int] | None = None) -> bytes:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mpcjax.net.flow import NOTICE_BYTES
 from mpcjax.peers.claims import ABORT, CAUGHT, EXPIRED, OPENED, SILENT, TOLD, VOUCH, Claim, records
-from mpcjax.peers.decision import LATER
+from mpcjax.peers.decision import LATER, Decision
 from mpcjax.peers.links import Lost
 from tests.peers._clock import DELAY, NEVER, PROMISED, SLOT, WHEN, World, found, record
 
@@ -358,8 +358,9 @@ def late_peer(monkeypatch: pytest.MonkeyPatch, vouched: tuple[Claim, Claim], fro
         early += [(0.8, peer, notice(record(X.accepted, peer))) for peer in (1, 2, 3)]
     if accepting:
         early += [(0.4, 0, notice(*(record(claim.accepted, 0) for claim in from_0)))]
-    decision = World(monkeypatch, (4,), now=world.now, early=early).decisions[4]
-    return ended, found(decision, until=world.now), decision.opened()
+    late = World(monkeypatch, (4,), now=world.now, early=early)
+    late.run(until=late.now + 8.0)
+    return ended, late.found.get(4), late.decisions[4].opened()
 
 
 def test_a_peer_that_begins_late_finds_what_the_others_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,6 +373,113 @@ def test_a_peer_that_begins_late_is_not_told_another_end(monkeypatch: pytest.Mon
     """The vouch that 0 has for it alone would be the one that was missing, had it come in time."""
     ended, late, opened = late_peer(monkeypatch, (X, GONE), (X, SHOWN), accepting)
     assert ended[0] is None and late is not None and late[0] is None and not opened
+
+
+@pytest.mark.parametrize("what", [GONE, Claim(EXPIRED)])
+@pytest.mark.parametrize("meanwhile", [0.1, 3.0, 7.5])
+def test_what_a_peer_that_begins_late_alone_has_heard_parts_it_from_nobody(
+    monkeypatch: pytest.MonkeyPatch, what: Claim, meanwhile: float
+) -> None:
+    """It starts its count by what 0 told it alone, long ago; the others start by what it tells then, and 0 vouches to them."""
+    world = World(monkeypatch, (1, 2, 3), late=(4,))
+    if what == GONE:
+        world.say(0.0, 1, X)
+    else:
+        world.patience = dict.fromkeys((1, 2, 3), 0.0)
+        world.say(8.3, 1, X)
+    world.inject(0.4, 4, (what, 0))
+    assert world.run(until=8.0) == {}
+    world.begin(4)
+    for member in (1, 2):
+        world.inject(8.0 + meanwhile, member, (X, 0), (X.accepted, 0))
+    same(world.run(until=40.0), (1, 2, 3, 4))
+
+
+LATE_EVENTS = st.tuples(
+    st.integers(0, 200), st.sampled_from((1, 2, 3, 4, 4)), st.sets(st.sampled_from([*CLAIMS, Claim(EXPIRED)]), max_size=3),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+
+
+@given(
+    begins=st.integers(0, 140),
+    says=st.tuples(*[st.tuples(st.integers(0, 120), st.sampled_from([X, GONE]), st.booleans())] * 2),
+    events=st.lists(LATE_EVENTS, max_size=8),
+    delay=st.sampled_from([0.0, 0.1, 0.25, 0.49]),
+    expires=st.one_of(st.none(), st.integers(0, 60)),
+)
+def test_any_schedule_with_a_peer_that_begins_late(
+    begins: int, says: Any, events: Any, delay: float, expires: Any
+) -> None:
+    """The corrupt one tells it, and it alone, what it likes before it begins. Who has no end by then is `Lost`, and asks."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        world = World(monkeypatch, (1, 2, 3), delay=delay, late=(4,))
+        if expires is not None:
+            world.patience = dict.fromkeys((1, 2, 3), expires / 10)
+        for member, (when, claim, opens) in zip((1, 2), says, strict=True):
+            world.say(when / 10, member, SHOWN) if opens else None
+            world.say(when / 10, member, claim)
+        for when, receiver, claims, accepting, knowing in events:
+            signed = [(claim, 0) for claim in sorted(claims, key=lambda c: c.kind + c.subject)]
+            signed += [(claim.accepted, 0) for claim, _ in signed] if accepting else []
+            world.inject(when / 10, receiver, *signed, knowing=knowing)
+        world.run(until=begins / 10)
+        world.begin(4)
+        ended = world.run(until=begins / 10 + 40)
+        whole = set[Any]()
+        for peer, (outcome, silent) in ended.items():
+            one = world.decisions[peer]
+            whole.add((outcome, silent, None if outcome else (one.opened(), one.caught())))
+        assert len(whole) <= 1, ended
+
+
+def test_what_was_opened_and_held_back_for_a_late_peer_it_does_not_accept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hears all that came before it looks at any of it."""
+    world = World(monkeypatch, (1, 2, 3))
+    for at, member, claim in ((0.0, 1, SHOWN), (0.3, 1, GONE), (0.3, 2, GONE)):
+        world.say(at, member, claim)
+    same(world.run(until=12.0), (1, 2, 3))
+    assert not world.decisions[1].opened()
+    came = ((0.3, 0, SHOWN), (0.4, 1, SHOWN), (0.7, 1, GONE), (0.7, 2, GONE))
+    early = [(at, who, notice(record(claim, who))) for at, who, claim in came]
+    late = World(monkeypatch, (4,), now=world.now, early=early)
+    late.run(until=30.0)
+    assert late.found[4] == (None, ()) and not late.decisions[4].opened()
+
+
+@pytest.mark.parametrize("at", [4.3, 4.4, 4.9, 5.0, 5.2, 5.3])
+def test_a_proof_that_is_held_back_to_the_last_is_known_to_all_when_they_end(
+    monkeypatch: pytest.MonkeyPatch, at: float
+) -> None:
+    world = World(monkeypatch, ALL_BUT_0)
+    world.say(0.0, 1, GONE)
+    world.say(0.0, 2, GONE)
+    proof = Claim.caught(0)
+    world.inject(at, 1, (ONE, 0), (OTHER, 0), (proof, 0))
+    world.inject(at + 0.05, 1, (proof.accepted, 0))
+    ended = dict[int, tuple[int, ...]]()
+    world.run(until=4.0)
+    for peer, one in world.decisions.items():
+
+        def noted(until: float, one: Decision = one, peer: int = peer) -> Any:
+            known = type(one)._found(one, until)
+            if known is not None:
+                ended.setdefault(peer, one.caught())
+            return known
+
+        monkeypatch.setattr(one, "_found", noted)
+    world.run()
+    same(ended, ALL_BUT_0)
+
+
+def test_three_vouches_of_one_member_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as an honest peer may have of one that vouches for several things."""
+    world = World(monkeypatch, ALL_BUT_0)
+    world.inject(0.0, 1, (GONE, 0), (Y, 0))
+    world.inject(0.1, 1, (Claim(VOUCH, b"z" * 32), 0))
+    world.say(0.2, 1, X)
+    world.inject(0.8, 1, (X, 0))
+    assert same(world.run(), ALL_BUT_0) == (X.subject, ())
 
 
 # what is no notice at all

@@ -295,8 +295,16 @@ def test_a_dealer_that_deals_badly_and_blames_members_is_left_out_and_caught(
 ) -> None:
     deals(monkeypatch, DEALER, "deal/message", off)
     monkeypatch.setattr(Answers, "named", lambda self, what: np.array(names, np.uint8))
-    nodes, done = played()
+    shown = list[str]()
+
+    def noted(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
+        if label == f"deal/dispute/shown/{DEALER}":
+            shown.append(label)
+        return x
+
+    nodes, done = played(noted)
     assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
+    assert bool(shown) == (sum(names) == 1), "who names more members than may be corrupt is shown nothing"
 
 
 @pytest.mark.parametrize("heard", [(), MEMBERS[:1]])

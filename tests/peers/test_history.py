@@ -25,7 +25,8 @@ from mpcjax.peers.node import Node, Round
 from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.wire import Wire
-from tests.peers._consortium import PEERS, consortium, play
+from mpcjax.rules import Public
+from tests.peers._consortium import LENGTH, PEERS, consortium, play, updates
 from tests.peers._memory import Net
 
 
@@ -275,6 +276,22 @@ def test_a_round_number_is_used_once() -> None:
     assert all(isinstance(one, Round) for one in play(nodes, 3))
     for number in (3, 2):
         assert all(isinstance(one, ValueError) and "rounds from 4 on" in str(one) for one in play(nodes, number))
+
+
+def test_who_was_silent_and_has_dealt_again_may_be_drawn() -> None:
+    outcome = consortium(Net(PEERS))[0]._blank()
+    outcome.bits["well"][:3] = outcome.bits["certified"][:3] = True
+    before = Conduct(away=frozenset({4}), silent=frozenset({1, 4}), caught=frozenset({3}))
+    outcome.bits["false"][4] = True
+    assert before.settled(outcome, (2,)) == Conduct(
+        away=frozenset({3, 4}), gone=frozenset({4}), silent=frozenset({4}), caught=frozenset({2, 3, 4})
+    )
+
+
+def test_a_round_number_fits_into_what_is_sent() -> None:
+    node = consortium(Net(PEERS))[0]
+    with pytest.raises(ValueError, match="legal are rounds from 0 on, below 4294967295"):
+        node.round((1 << 32) - 1, updates()[0], Public.of(PEERS, LENGTH))
 
 
 def test_what_came_before_there_was_a_node_is_heard() -> None:

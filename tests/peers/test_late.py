@@ -14,6 +14,7 @@ import pytest
 from mpcjax.errors import Abort
 from mpcjax.peers import node as nodes_of
 from mpcjax.peers.claims import ABORT, Claim, notices, statement
+from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.early import KEPT_BYTES, Early
 from mpcjax.peers.election import Election
 from mpcjax.peers.links import Lost
@@ -89,8 +90,14 @@ def test_a_node_of_other_programs_goes_on_answering_for_the_one_before() -> None
     setup = compiled().setup
     longer = dataclasses.replace(compiled(), setup=dataclasses.replace(setup, length=setup.length + 1))
     for peer in OTHERS:
-        election = nodes[peer].election
-        nodes[peer] = Node(net.ends[peer], election, longer, corrupt=1, before=nodes[peer])
+        election, before = nodes[peer].election, nodes[peer]
+        before.conduct = Conduct(silent=frozenset({3}))
+        nodes[peer] = Node(net.ends[peer], election, longer, corrupt=1, before=before)
+        assert nodes[peer].conduct == before.conduct, "else committees were others than those of a peer that comes back"
+        for name in ("_decisions", "_giving", "_begun", "_early", "_lock"):
+            assert getattr(nodes[peer], name) is getattr(before, name), (
+                "the very one that the network's thread may be reading"
+            )
     found, running = nodes[LATE].missed(0)
     assert not running and found is not None and np.array_equal(found.outcome.value, done.outcome.value)
 
@@ -196,6 +203,14 @@ def test_who_sends_many_fills_only_its_own_room() -> None:
     assert early.whole((1, 0)) and not early.about((0, 0)) and not early.about((1, 0))
     early.keep(1, about((2, 0), 1))
     assert [peer for _, peer, _ in early.about((2, 0))] == [1]
+
+
+def test_of_what_is_about_no_attempt_the_last_are_kept() -> None:
+    """Whatever comes while a peer compiles: its memory is bounded."""
+    early = Early(4, 1, room=9 * SIZE)
+    for k in range(100):
+        early.keep(2, np.frombuffer(bytes([k]), np.uint8))
+    assert early.others() == [(2, bytes([k])) for k in range(96, 100)] and early.others() == []
 
 
 def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
