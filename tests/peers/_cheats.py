@@ -45,6 +45,20 @@ def silent_from(sender: int, phase: str) -> Cheat:
     return cheat
 
 
+def misses(member: int, peer: int, times: int = 1) -> Cheat:
+    """`member` can use nothing of what `peer` tells it in its first `times` roll calls: it says so at once, and need not wait."""
+    missed = 0
+
+    def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        nonlocal missed
+        if (who, receiver, name) != (peer, member, "deal/roll call") or missed == times:
+            return x
+        missed += 1
+        return x[:0]
+
+    return cheat
+
+
 def silent_towards(sender: int, receivers: tuple[int, ...], label: str = "") -> Cheat:
     """`sender` sends these nothing, or no `label`."""
 

@@ -25,7 +25,7 @@ from mpcjax.peers.node import Node, Round
 from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.wire import Wire
-from tests.peers._consortium import PEERS, consortium, play
+from tests.peers._consortium import PEERS, consortium, nobody_waits_for, play
 from tests.peers._memory import Net
 
 
@@ -281,6 +281,7 @@ def test_what_came_before_there_was_a_node_is_heard() -> None:
     net, late = Net(PEERS, patience=2.0), 0
     early = Early(PEERS, 1, 1 << 20)
     nodes = consortium(net)
+    nobody_waits_for(nodes, late)
     net.ends[late].heard = early.keep
     done = play(nodes, 0, without=(late,))
     nodes[late] = Node(net.ends[late], nodes[late].election, nodes[late].programs, corrupt=1, early=early)

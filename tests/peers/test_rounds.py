@@ -15,8 +15,18 @@ from mpcjax.peers.decision import Decision
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Round
 from mpcjax.peers.wire import Wire
-from tests.peers._cheats import MODULUS, Cheat, lies, silent_from, silent_towards, wrong
-from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play, simulated, updates
+from tests.peers._cheats import MODULUS, Cheat, lies, misses, silent_from, silent_towards, wrong
+from tests.peers._consortium import (
+    PARTIES,
+    PEERS,
+    SEED,
+    compiled,
+    consortium,
+    nobody_waits_for,
+    play,
+    simulated,
+    updates,
+)
 from tests.peers._memory import Net
 
 ALL = set(range(PEERS))
@@ -138,10 +148,10 @@ def test_a_certificate_that_fails_is_a_cheat_and_withdrawing_is_none() -> None:
 
 def test_who_was_left_out_may_still_sit_on_a_committee() -> None:
     """A corrupt member can have an honest peer left out; were it not drawn then, corrupt ones would be drawn more often."""
-    silent = LIGHT[0]
-    nodes = consortium(net(silent_towards(silent, MEMBERS[:1])))
-    assert left_out(agreed(play(nodes), ALL)) == {silent}
-    assert all(node.conduct.away == {silent} and node.conduct.undrawn == set() for node in nodes)
+    victim = LIGHT[0]
+    nodes = consortium(net(misses(MEMBERS[0], victim)))
+    assert left_out(agreed(play(nodes), ALL)) == {victim}
+    assert all(node.conduct.away == {victim} and node.conduct.undrawn == set() for node in nodes)
 
 
 def test_an_update_that_is_no_number_is_left_out() -> None:
@@ -156,6 +166,7 @@ def test_an_update_that_is_no_number_is_left_out() -> None:
 def test_a_peer_that_comes_late_has_the_same_outcome() -> None:
     """The others have done with the round before it begins."""
     nodes, late = consortium(net()), LIGHT[0]
+    nobody_waits_for(nodes, late)
     found = play(nodes, without=(late,))
     found[late] = play(nodes, without=tuple(ALL - {late}))[late]
     assert left_out(agreed(found, ALL)) == {late}
