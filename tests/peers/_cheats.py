@@ -49,6 +49,19 @@ def silent_from(sender: int, phase: str) -> Cheat:
     return cheat
 
 
+def misses(members: tuple[int, ...], peer: int, times: int = 1) -> Cheat:
+    """These can use nothing of what `peer` tells them in their first `times` roll calls: they say so and need not wait."""
+    missed = dict.fromkeys(members, 0)
+
+    def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
+        if (who, name) != (peer, "deal/roll call") or missed.get(receiver, times) == times:
+            return x
+        missed[receiver] += 1
+        return x[:0]
+
+    return cheat
+
+
 def silent_towards(sender: int, receivers: tuple[int, ...], label: str = "") -> Cheat:
     """`sender` sends these nothing, or no `label`."""
 

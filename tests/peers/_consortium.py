@@ -14,6 +14,7 @@ import mpcjax
 from mpcjax import simulator
 from mpcjax._compat import x64
 from mpcjax.api import setup_of
+from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node
 from mpcjax.peers.programs import Programs, programs
@@ -48,6 +49,13 @@ def consortium(net: Net, rule: str = "mean", **more: Any) -> list[Node]:
     election = Election(SEED, PEERS, PARTIES)
     more = {"corrupt": 1, "keys_for": lambda when, seat, peer: keys_of(seed_of(when), seat, peer), **more}
     return [Node(end, election, compiled(rule), **more) for end in net.ends]
+
+
+def nobody_waits_for(nodes: list[Node], peer: int) -> None:
+    """All hold that it was away in the round before, and see no connection: where the wait for it is not what is tested."""
+    for node in nodes:
+        node.conduct = Conduct(away=frozenset({peer}))
+        node.links.left = lambda who: who == peer  # type: ignore[method-assign]
 
 
 def play(

@@ -18,7 +18,18 @@ from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.talk import HASH, Talk
 from mpcjax.rules import Public
-from tests.peers._consortium import LENGTH, PARTIES, PEERS, SEED, compiled, consortium, play, updates
+from tests.peers._cheats import misses
+from tests.peers._consortium import (
+    LENGTH,
+    PARTIES,
+    PEERS,
+    SEED,
+    compiled,
+    consortium,
+    nobody_waits_for,
+    play,
+    updates,
+)
 from tests.peers._memory import Net
 
 ALL = range(PEERS)
@@ -127,56 +138,41 @@ def test_a_member_is_not_called_silent_for_compiling(monkeypatch: pytest.MonkeyP
 
 def test_a_member_that_has_left_is_called_silent_before_it_was_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nodes_of, "attempt", ends_at_once)
-    net = Net(PEERS, patience=5.0, slot=0.1)
-    for end in net.ends:
-        end.left = lambda peer: peer == SLOW  # type: ignore[method-assign]
-    found = [one for one in play(consortium(net), without=(SLOW,)) if one is not None]
+    nodes = consortium(Net(PEERS, patience=5.0, slot=0.1))
+    nobody_waits_for(nodes, SLOW)  # by the second committee
+    found = [one for one in play(nodes, without=(SLOW,)) if one is not None]
     assert all(one.failed == (((FIRST, CORRUPT, SLOW), (SLOW,)),) for one in found) and len(found) == PEERS - 1
 
 
 def test_who_was_left_out_twice_and_takes_part_is_waited_for() -> None:
     """To have come too late twice would leave a slow peer out for ever."""
-    victim, accused = LIGHT[0], list[str]()
-    election = Election(SEED, PEERS, PARTIES)
-    both = sorted(set(election.members((0, 0))) & set(election.members((1, 0))) - {FIRST})
-    deaf = (FIRST, both[0])  # more members than may be corrupt
-
-    def lost_twice(who: int, to: int, name: str, x: np.ndarray) -> np.ndarray | None:
-        if who == victim and to in deaf and name == "deal/roll call" and len(accused) < 4:
-            accused.append(name)
-            return None
-        return x
-
-    nodes = consortium(Net(PEERS, patience=4.0, slot=0.1, cheat=lost_twice))
-    assert FIRST in nodes[0].election.members((1, 0)) and victim not in nodes[0].election.members((1, 0))
+    victim, election = LIGHT[0], Election(SEED, PEERS, PARTIES)
+    both = tuple(sorted(set(election.members((0, 0))) & set(election.members((1, 0)))))[:2]
+    nodes = consortium(Net(PEERS, patience=4.0, slot=0.1, cheat=misses(both, victim, times=2)))
+    assert len(both) == 2 and victim not in nodes[0].election.members((1, 0))
     for number in (0, 1):
         begin(nodes, number, {})
-    assert len(accused) == 4 and nodes[FIRST].conduct.gone == {victim}
+    assert nodes[FIRST].conduct.gone == {victim}
     found = begin(nodes, 3, {victim: 1.5})  # no member of this committee either
     assert victim not in found[FIRST].members and found[FIRST].outcome.bits["well"].all()
 
 
 def test_who_was_away_once_and_has_no_connection_is_not_waited_for() -> None:
-    net, victim = Net(PEERS, patience=1.5, slot=0.1), LIGHT[0]
+    victim = LIGHT[0]
+    net = Net(PEERS, patience=4.0, slot=0.1, cheat=misses((FIRST, CORRUPT), victim))
     nodes = consortium(net)
-    play(nodes, 0, without=(victim,))
+    play(nodes, 0)
+    assert all(node.conduct.away == {victim} and not node.conduct.gone for node in nodes)
     for end in net.ends:
         end.left = lambda peer: peer == victim  # type: ignore[method-assign]
     rest = [one for one in play(nodes, 1, without=(victim,)) if one is not None]
-    assert all(one.seconds < 1.5 for one in rest) and nodes[FIRST].conduct.gone == {victim}
+    assert all(one.seconds < 4.0 for one in rest) and nodes[FIRST].conduct.gone == {victim}
 
 
 def test_who_was_left_out_once_is_waited_for_in_the_next_round() -> None:
     """Though it begins later than all others: to have come too late once would leave it out for ever."""
-    victim, accused = LIGHT[0], list[str]()
-
-    def lost_once(who: int, to: int, name: str, x: np.ndarray) -> np.ndarray | None:
-        if (who, name) == (victim, "deal/roll call") and len(accused) < 2:
-            accused.append(name)
-            return None
-        return x
-
-    nodes = consortium(Net(PEERS, patience=4.0, slot=0.1, cheat=lost_once))
+    victim = LIGHT[0]
+    nodes = consortium(Net(PEERS, patience=4.0, slot=0.1, cheat=misses((FIRST, CORRUPT), victim)))
     first, second = begin(nodes, 0, {})[0], begin(nodes, 1, {victim: 1.5})[0]
     assert not first.outcome.bits["well"][victim] and nodes[0].conduct.away == set()
     assert second.outcome.bits["well"].all()

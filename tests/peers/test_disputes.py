@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import mpcjax
+from mpcjax._compat import x64
+from mpcjax.api import setup_of
 from mpcjax.net import sealing
 from mpcjax.peers import complaints as complaining
 from mpcjax.peers.answers import SEALED, Answers
 from mpcjax.peers.complaints import Complaints
 from mpcjax.peers.dealings import Dealing, Dealings
+from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node, Round
+from mpcjax.peers.programs import programs
 from mpcjax.peers.replay import Replay
 from mpcjax.peers.talk import HASH, common
 from mpcjax.peers.wire import Wire
-from mpcjax.rules import Public
+from mpcjax.rules import Public, resolve
 from tests.peers._cheats import deals, lies, off, silent_towards, stands_by, wrong
-from tests.peers._consortium import LENGTH, PEERS, compiled, consortium, play
+from tests.peers._consortium import LENGTH, PEERS, SEED, compiled, consortium, play
 from tests.peers._memory import Net
 from tests.peers.test_rounds import ALL, CHEAT, HONEST, LIGHT, LONG, MEMBERS, agreed, left_out, warm
 
@@ -327,6 +333,36 @@ def test_a_dealer_that_names_different_members_to_different_ones_is_heard_as_mos
     deals(monkeypatch, DEALER, "deal/message", off)
     nodes, done = played(lies(DEALER, "deal/named", MEMBERS[:1]))
     assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
+
+
+def test_a_dealer_that_answers_rightly_is_not_caught() -> None:
+    """With t < m/3 the round goes on: the dealing is good, and the member was corrected."""
+    wire: Any = object.__new__(Wire)
+    wire._complaints, wire._disputes = SimpleNamespace(false={1}), SimpleNamespace(answered={2, 3})
+    wire.links = SimpleNamespace(peers=5)
+    assert wire.false(np.array([True, False, True, False, False])).tolist() == [False, True, False, True, False]
+
+
+@pytest.mark.long
+def test_where_wrong_shares_are_corrected_a_member_that_lies_is_caught_and_the_round_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with x64():
+        made = programs(setup_of(resolve("mean"), mpcjax.simulate(4, threshold=1), PEERS, LENGTH))
+        made.compile(member=True)
+        made.compile(member=False)
+    election = Election(SEED, PEERS, 4)
+    members = election.members((0, 0))
+    (dealer,) = set(range(PEERS)) - set(members)
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[dealer] = wrong(own[dealer])
+        return own
+
+    stands_by(monkeypatch, members[1], "deal/dealing check#6", said)
+    nodes = [Node(end, election, made, corrupt=1) for end in Net(PEERS, patience=20.0, slot=0.1).ends]
+    done = agreed(play(nodes), ALL)
+    assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == {members[1]}
 
 
 # sealing

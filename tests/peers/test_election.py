@@ -68,8 +68,9 @@ def _parrot(links: Any) -> None:
             time.sleep(0.01)
         return links.net.box[key]
 
-    for label in ("commitment", "opened"):
-        election._echo(links, label, election._from_all(links, label, overheard(label)))
+    commitments = election._from_all(links, "commitment", overheard("commitment"))
+    election._echo(links, "commitment", commitments)
+    election._from_all(links, "opened", overheard("opened"))  # the others stop here, and no echo of theirs would come
 
 
 def test_a_peer_cannot_commit_to_what_another_has_committed_to() -> None:

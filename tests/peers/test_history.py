@@ -26,7 +26,7 @@ from mpcjax.peers.outcome import Outcome
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.wire import Wire
 from mpcjax.rules import Public
-from tests.peers._consortium import LENGTH, PEERS, consortium, play, updates
+from tests.peers._consortium import LENGTH, PEERS, consortium, nobody_waits_for, play, updates
 from tests.peers._memory import Net
 
 
@@ -299,6 +299,7 @@ def test_what_came_before_there_was_a_node_is_heard() -> None:
     net, late = Net(PEERS, patience=2.0), 0
     early = Early(PEERS, 1, 1 << 20)
     nodes = consortium(net)
+    nobody_waits_for(nodes, late)
     net.ends[late].heard = early.keep
     done = play(nodes, 0, without=(late,))
     nodes[late] = Node(net.ends[late], nodes[late].election, nodes[late].programs, corrupt=1, early=early)

@@ -36,8 +36,8 @@ def warm() -> None:
     play(consortium(Net(PEERS)))
 
 
-def net(cheat: Any = None) -> Net:
-    return Net(PEERS, patience=2.0, slot=SLOT / 2, cheat=cheat)
+def net(cheat: Any = None, patience: float = 2.0) -> Net:
+    return Net(PEERS, patience, slot=SLOT / 2, cheat=cheat)
 
 
 BEGUN = set[int]()  # peers that have begun with the round
@@ -122,10 +122,11 @@ def roles() -> tuple[int, int, int, int]:
 
 
 @pytest.mark.parametrize(
-    ("long", "lag", "claims"), [(20, 7 * SLOT, (Claim(OPENED), Claim(ABORT))), (2, 7.0, (Claim(ABORT),))]
+    ("patience", "long", "lag", "claims"),
+    [(2.0, 20, 7 * SLOT, (Claim(OPENED), Claim(ABORT))), (1.2, 2, 4.2, (Claim(ABORT),))],
 )
 def test_who_is_fast_and_who_is_late_know_the_same_of_who_was_silent(
-    monkeypatch: pytest.MonkeyPatch, long: int, lag: float, claims: tuple[Claim, ...]
+    monkeypatch: pytest.MonkeyPatch, patience: float, long: int, lag: float, claims: tuple[Claim, ...]
 ) -> None:
     """The corrupt member ends the attempt, says to the fast one alone that a slow member is silent, and plays both committees.
     Also where the fast one has waited for anything as long as it does, two patiences, when the others begin."""
@@ -159,5 +160,5 @@ def test_who_is_fast_and_who_is_late_know_the_same_of_who_was_silent(
     monkeypatch.setattr(nodes_of, "LONG", long)
     monkeypatch.setattr(nodes_of, "attempt", ends)
     monkeypatch.setattr(Node, "_attempt", attempted)
-    nodes = consortium(net(withholds), attempts=2)
+    nodes = consortium(net(withholds, patience), attempts=2)
     same(nodes, begun_late(nodes, number, late, lag), {fast, *late})

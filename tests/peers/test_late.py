@@ -20,7 +20,7 @@ from mpcjax.peers.election import Election
 from mpcjax.peers.links import Lost
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.outcome import digest
-from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play
+from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, nobody_waits_for, play
 from tests.peers._memory import Net, _signature
 
 LATE = 0
@@ -42,10 +42,11 @@ def test_who_has_heard_nothing_catches_up_and_says_nothing_of_its_own(monkeypatc
     """The others have finished without it, and their notices are lost: it must not hold that the round failed."""
     net = Net(PEERS, patience=2.0, slot=0.1)
     nodes = consortium(net)
+    nobody_waits_for(nodes, LATE)
     hears, net.ends[LATE].heard = net.ends[LATE].heard, lambda peer, notice: None
     done = play(nodes, 0, without=(LATE,))[1]
     net.ends[LATE].notices.submit(lambda: None).result()
-    net.ends[LATE].heard, net.ends[LATE].patience = hears, 0.5
+    net.ends[LATE].heard, net.ends[LATE].patience = hears, 0.25
     monkeypatch.setattr(nodes_of, "LONG", 2)
     assert isinstance(done, Round) and isinstance(alone(nodes, 0), Lost)
     assert not nodes[LATE].history._records
@@ -86,6 +87,7 @@ def test_all_end_alike_when_most_of_a_committee_is_dead(monkeypatch: pytest.Monk
 def test_a_node_of_other_programs_goes_on_answering_for_the_one_before() -> None:
     net = Net(PEERS, patience=5.0, slot=0.2)
     nodes = consortium(net)
+    nobody_waits_for(nodes, LATE)
     done = play(nodes, 0, without=(LATE,))[1]
     setup = compiled().setup
     longer = dataclasses.replace(compiled(), setup=dataclasses.replace(setup, length=setup.length + 1))

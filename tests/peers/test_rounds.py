@@ -14,8 +14,18 @@ from mpcjax.peers.decision import Decision
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Round
 from mpcjax.peers.talk import Talk
-from tests.peers._cheats import MODULUS, Cheat, deals, lies, off, silent_from, silent_towards, stands_by, wrong
-from tests.peers._consortium import PARTIES, PEERS, SEED, compiled, consortium, play, simulated, updates
+from tests.peers._cheats import MODULUS, Cheat, deals, lies, misses, off, silent_from, silent_towards, stands_by, wrong
+from tests.peers._consortium import (
+    PARTIES,
+    PEERS,
+    SEED,
+    compiled,
+    consortium,
+    nobody_waits_for,
+    play,
+    simulated,
+    updates,
+)
 from tests.peers._memory import Net
 
 ALL = set(range(PEERS))
@@ -133,10 +143,10 @@ def test_a_certificate_that_fails_is_a_cheat_and_withdrawing_is_none(monkeypatch
 
 def test_who_was_left_out_may_still_sit_on_a_committee() -> None:
     """It may be slow, or have crashed: were it not drawn then, corrupt ones would be drawn more often."""
-    silent = LIGHT[0]
-    nodes = consortium(net(silent_towards(silent, MEMBERS[:2])))
-    assert left_out(agreed(play(nodes), ALL)) == {silent}
-    assert all(node.conduct.away == {silent} and node.conduct.undrawn == set() for node in nodes)
+    victim = LIGHT[0]
+    nodes = consortium(net(misses(MEMBERS[:2], victim)))
+    assert left_out(agreed(play(nodes), ALL)) == {victim}
+    assert all(node.conduct.away == {victim} and node.conduct.undrawn == set() for node in nodes)
 
 
 def test_an_update_that_is_no_number_is_left_out() -> None:
@@ -151,6 +161,7 @@ def test_an_update_that_is_no_number_is_left_out() -> None:
 def test_a_peer_that_comes_late_has_the_same_outcome() -> None:
     """The others have done with the round before it begins."""
     nodes, late = consortium(net()), LIGHT[0]
+    nobody_waits_for(nodes, late)
     found = play(nodes, without=(late,))
     found[late] = play(nodes, without=tuple(ALL - {late}))[late]
     assert left_out(agreed(found, ALL)) == {late}

@@ -127,8 +127,8 @@ def test_a_peer_that_begins_anew_is_not_waited_for_until_it_says_that_it_takes_p
         members = nodes[0].election.members((1, 0))
         assert all("begun anew" in rest[peer].missed[gone] for peer in members)
         back = Tls(again, 0.3, 1.0)
-        sends = back.send
-        back.send = lambda *message: (time.sleep(0.5), sends(*message))[1]  # it is waited for
+        sends, before_the_first = back.send, iter([0.5])
+        back.send = lambda *message: (time.sleep(next(before_the_first, 0.0)), sends(*message))[1]  # it is waited for
         nodes[gone] = consortium(over([*links[:gone], back, *links[gone + 1 :]]))[gone]
         for peer, node in enumerate(nodes):
             (again if peer == gone else links[peer].channels).on_notice(node._heard)

@@ -6,12 +6,14 @@ a root is computed on the values. The circuits have tests of their own; the end-
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax import circuits
 from mpcjax.circuits.divide import _require
 from mpcjax.circuits.truncate import _require_bound
 from mpcjax.fields import F61, fixed
@@ -100,6 +102,23 @@ def _within(found: Any, least: int, bound: int, result: Any) -> Any:
 IDEAL = (is_negative, less_than, maximum, relu, is_zero, sort, ranks, truncate_nearest, reciprocal, inverse_sqrt)
 
 
+@lru_cache(maxsize=64)
+def combining(rule: Rule, n: int, length: int, bits: int, bound: int, used: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+    """The shares of the result, as one program, and what was found of it: shape, scale and bound. `used`: the circuits.
+
+    As in a round; and one program is compiled sooner than a hundred operations, and once for all tests of a rule.
+    """
+    said = list[Any]()
+
+    @jax.jit
+    def run(integers: Any, public: Public) -> Any:
+        combined = rule.combine(Secret(runtime(SCHEME, Zeros()), shared(integers), bits, bound), public)
+        said.append((combined.shape, combined.scale, combined.bound))
+        return combined.shares
+
+    return run, said
+
+
 def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
     """The rule on shares of the messages of those accepted, and `finish`, with the fractional bits it has room for."""
     n, length = x.shape
@@ -107,8 +126,11 @@ def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
     bits, bound = setup.bits, setup.bound
     local = jax.vmap(rule.local, in_axes=(0, 0, None))(jnp.asarray(x, jnp.float32), jnp.arange(n), public)
     integers = np.round(np.where(np.asarray(public.accepted)[:, None], local, 0).astype(float) * 2.0**bits)
-    combined = rule.combine(Secret(runtime(SCHEME, Zeros()), shared(integers), bits, bound), public)
-    assert combined.shape == (length,)
-    found = value(combined.shares)
-    assert np.abs(np.asarray(found)).max() <= combined.bound
-    return np.asarray(rule.finish(fixed.decode(F61, SCHEME.reconstruct(combined.shares), combined.scale), public))
+    used = tuple(getattr(circuits, one.__name__) for one in IDEAL)
+    run, said = combining(rule, n, length, bits, bound, used)
+    shares = run(integers, public)
+    shape, scale, most = said[-1]
+    assert shape == (length,)
+    found = value(shares)
+    assert np.abs(np.asarray(found)).max() <= most
+    return np.asarray(rule.finish(fixed.decode(F61, SCHEME.reconstruct(shares), scale), public))

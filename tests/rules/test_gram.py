@@ -331,7 +331,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("case", HUGE)
-def test_numbers_so_large_that_units_are_more_than_one_are_planned(case: str) -> None:
+def test_numbers_so_large_that_units_are_more_than_one_are_planned(case: str, ideal: None) -> None:
     assert Setup(SCHEME, HUGE[case], 30, 4).bits >= 1
 
 
