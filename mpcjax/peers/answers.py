@@ -17,6 +17,7 @@ from mpcjax.net.sealing import KEY, seal
 from mpcjax.peers.dealings import Dealing
 from mpcjax.peers.links import Links
 from mpcjax.peers.replay import Replay
+from mpcjax.peers.talk import pieces
 
 LOG = logging.getLogger("mpcjax.peers")
 ASK = b"Q"
@@ -44,39 +45,46 @@ class Answers:
             self.links.notify(peer, np.frombuffer(_ASKED.pack(ASK, *self.when, kind) + what[peer], np.uint8))
         if me not in what:
             return {}
-        self._answered.add(kind)
         return self._answer(kind, what[me])
 
     def hear(self, peer: int, data: bytes) -> bool:
-        """Whether a notice is a question. Called from the network's thread; what takes long is done in another."""
+        """Whether a notice is a question. Called from the network's thread; what takes long is done in another.
+
+        A member answers when it asks the others: once, and what all of them have agreed on.
+        """
         if data[:1] != ASK or not _ASKED.size <= len(data) <= BYTES:
             return False
         _, number, attempt, kind = _ASKED.unpack(data[: _ASKED.size])
-        asked = self._asked.get(kind)
-        if asked is None or (number, attempt) != self.when or peer not in self.members or kind in self._answered:
+        asked, me = self._asked.get(kind), self.links.me
+        if asked is None or (number, attempt) != self.when or peer not in self.members or me in self.members:
             return True
         asked[peer] = what = data[_ASKED.size :]
-        if sum(one == what for one in asked.values()) > self.threshold:
+        if kind not in self._answered and sum(one == what for one in asked.values()) > self.threshold:
             self._answered.add(kind)
-            threading.Thread(target=self._run, args=(kind, what), name="mpcjax-answer", daemon=True).start()
+            threading.Thread(target=self._run, args=(kind, what), name="mpcjax-answer").start()
         return True
 
     def _answer(self, kind: bytes, what: bytes) -> dict[str, np.ndarray]:
         LOG.warning("disputed round=%d attempt=%d answer=%s", *self.when, LABEL[kind])
-        answers = self.sealed(what) if kind == SEALED else {LABEL[NAMED]: self.named(what)}
-        for label, answer in answers.items():
-            for member in set(self.members) - {self.links.me}:
-                self.links.send(member, self.when, label, answer)
+        try:
+            answers = self.sealed(what) if kind == SEALED else {LABEL[NAMED]: self.named(what)}
+            for label, answer in answers.items():
+                for member in set(self.members) - {self.links.me}:
+                    self.links.send(member, self.when, label, answer)
+        except Exception:  # who has no answer is left out, and goes on
+            LOG.exception("no answer round=%d attempt=%d", *self.when)
+            return {}
         return answers
 
     def sealed(self, keys: bytes) -> dict[str, np.ndarray]:
         """What members complain not to have, each sealed to its key among `keys`, by seat; zeros for who has it."""
-        each = [keys[KEY * seat : KEY * seat + KEY] for seat in range(len(self.members))]
-        return {
-            f"{LABEL[SEALED]}/{seat}": np.frombuffer(seal(self.dealing.packed(seat), key), np.uint8)
-            for seat, key in enumerate(each)
-            if any(key)
-        }
+        found: dict[str, np.ndarray] = {}
+        for seat in range(len(self.members)):
+            key = keys[KEY * seat : KEY * seat + KEY]
+            if any(key):
+                sealed = np.frombuffer(seal(self.dealing.packed(seat), key), np.uint8)
+                found |= pieces(f"{LABEL[SEALED]}/{seat}", sealed, self.dealing.most)
+        return found
 
     def named(self, what: bytes) -> np.ndarray:
         """Which members said in the check what does not follow from what they were sent, `[m]` uint8. `what`: see `about`."""

@@ -21,7 +21,7 @@ from mpcjax.checks import verdict
 from mpcjax.net.sealing import KEY, MORE, fresh, opened, public
 from mpcjax.peers.answers import LABEL, SEALED, Answers
 from mpcjax.peers.dealings import Dealings
-from mpcjax.peers.talk import Due, Talk, common
+from mpcjax.peers.talk import Talk, common
 
 Pair = tuple[int, int]  # a dealer and the seat of a member that complains about it
 
@@ -78,7 +78,7 @@ class Complaints:
         settled = {peer for peer, _ in pairs} - {pair[0] for pair in keys if pair not in sealed} - self.false
         good = {peer: parts for (peer, _), parts in right.items() if parts is not None and peer in settled}
         for peer, parts in good.items():
-            self.dealings.replace(peer, *parts)
+            self.dealings.replace(peer, parts)
         return settled, bool(good)
 
     def _told(self, label: str, pairs: list[Pair], mine: dict[Pair, bytes]) -> dict[Pair, bytes]:
@@ -92,14 +92,10 @@ class Complaints:
 
     def _asked(self, label: str, keys: dict[Pair, bytes]) -> dict[Pair, bytes]:
         """The sealed parts, the same at all members, of the dealers that answer more than t of them."""
+        dealing = self.answers.dealing
         own = self.answers.ask(SEALED, {peer: self._question(peer, keys) for peer, _ in keys})
-        due = {pair: self._due(*pair) for pair in keys}
-        held = self.talk.from_some(due, own)
-        found = self.talk.spread(f"{label}/sealed", held, {pair: like for pair, (_, _, like) in due.items()})
-        return {pair: x.tobytes() for pair, x in found.items()}
-
-    def _due(self, peer: int, seat: int) -> Due:
-        return peer, f"{LABEL[SEALED]}/{seat}", np.empty(MORE + self.answers.dealing.size(seat), np.uint8)
+        due = {(peer, seat): (peer, f"{LABEL[SEALED]}/{seat}", MORE + dealing.size(seat)) for peer, seat in keys}
+        return self.talk.agreed(f"{label}/sealed", due, dealing.most, own)
 
     def _question(self, peer: int, keys: dict[Pair, bytes]) -> bytes:
         return b"".join(keys.get((peer, seat), bytes(KEY)) for seat in range(len(self.talk.members)))

@@ -9,38 +9,60 @@ all (`mpcjax.peers.disputes`).
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any
 
 import numpy as np
 
-from mpcjax.peers.talk import HASH, digest
+from mpcjax.peers.talk import HASH
 
 Part = tuple[str, range, np.ndarray]  # of a dealing: label, seats it goes to, what goes to each
 
 
 class Dealing:
-    """This peer's. `parts`: `[member, ...]`; `vectors [m, 32]`: the digests of a part, by seat."""
+    """This peer's. `parts`: `[member, ...]`; `vectors [m, 32]`: the digests of a part, by seat; `salts [m, 32]`: what goes into
+    them and only that member is told. Without these a digest would tell who has t shares whether a guess of the secret is right.
+    """
 
     def __init__(self, parties: int):
-        self.parties, self.parts, self.vectors = parties, list[Part](), list[np.ndarray]()
+        self.parties, self.parts = parties, list[Part]()
+        self.vectors, self.salts = list[np.ndarray](), list[np.ndarray]()
 
-    def add(self, label: str, seats: range, x: np.ndarray) -> np.ndarray:
+    def add(self, label: str, seats: range, x: np.ndarray) -> None:
+        salts = np.frombuffer(os.urandom(HASH * self.parties), np.uint8).reshape(self.parties, HASH)
+        each = [
+            salted(salts[seat], x[seat]) if seat in seats else np.zeros(HASH, np.uint8) for seat in range(self.parties)
+        ]
         self.parts.append((label, seats, x))
-        self.vectors.append(
-            np.stack([digest(x[seat]) if seat in seats else np.zeros(HASH, np.uint8) for seat in range(self.parties)])
-        )
-        return self.vectors[-1]
+        self.vectors.append(np.stack(each))
+        self.salts.append(salts)
+
+    def digests(self, seat: int) -> np.ndarray:
+        """What goes with the last part to a member, `[m + 1, 32]`: the digests of all, and its salt."""
+        return np.concatenate([self.vectors[-1], self.salts[-1][seat : seat + 1]])
 
     def sent_to(self, seat: int) -> dict[str, np.ndarray]:
         return {label: x[seat] for label, seats, x in self.parts if seat in seats}
 
+    def like(self, seat: int, vectors: bool = True) -> list[np.ndarray]:
+        """All that a member was sent: digests, salts and parts; or without the digests."""
+        return [
+            *(self.vectors if vectors else ()),
+            *(salts[seat] for salts in self.salts),
+            *self.sent_to(seat).values(),
+        ]
+
     def size(self, seat: int, vectors: bool = True) -> int:
-        """Bytes of `packed`, with the digests or without."""
-        return sum(x.nbytes for x in (*(self.vectors if vectors else ()), *self.sent_to(seat).values()))
+        return sum(x.nbytes for x in self.like(seat, vectors))
 
     def packed(self, seat: int) -> bytes:
-        """What a member was sent, with the digests for all of them."""
-        return b"".join(x.tobytes() for x in (*self.vectors, *self.sent_to(seat).values()))
+        """`like`, as bytes."""
+        return b"".join(x.tobytes() for x in self.like(seat))
+
+    @property
+    def most(self) -> int:
+        """Bytes of the longest array that was dealt: a channel takes it."""
+        return max(part[0].nbytes for _, _, part in self.parts)
 
 
 class Dealings:
@@ -53,16 +75,19 @@ class Dealings:
         self.peers, self.seat, self.mine = peers, seat, mine
         self.parts: dict[str, np.ndarray] = {}
         self.vectors: list[np.ndarray] = []  # [peer, m, 32] of each part
+        self.salts: list[np.ndarray] = []  # [peer, 32]
         self.torn: set[int] = set()  # of whom something did not come, or is not what the digests say
 
-    def add(self, label: str, found: np.ndarray | None, vectors: np.ndarray, missed: Any) -> None:
-        """`found`: None where the part is not for this seat."""
-        self.vectors.append(vectors)
+    def add(self, label: str, found: np.ndarray | None, digests: np.ndarray, missed: Any) -> None:
+        """`digests [peer, m + 1, 32]`: see `Dealing.digests`. `found`: None where the part is not for this seat."""
+        self.vectors.append(digests[:, :-1].copy())
+        self.salts.append(digests[:, -1].copy())
         self.torn |= set(missed)
         if found is not None:
             self.parts[label] = found
-            right = [np.array_equal(digest(found[peer]), vectors[peer, self.seat]) for peer in range(self.peers)]
-            self.torn |= set(np.flatnonzero(~np.array(right)).tolist())
+            for peer in range(self.peers):
+                if not np.array_equal(salted(digests[peer, -1], found[peer]), digests[peer, self.seat]):
+                    self.torn.add(peer)
 
     def commitments(self, missed: Any) -> np.ndarray:
         """The digest of all that each peer has committed to, `[peer, 32]`; zeros where something is missing."""
@@ -73,41 +98,47 @@ class Dealings:
             ]
         )
 
-    def unpacked(
-        self, packed: bytes, commitment: bytes, seat: int
-    ) -> tuple[list[np.ndarray], dict[str, np.ndarray]] | None:
-        """Digests and parts of a peer's dealing for `seat`, from `Dealing.packed`; None if they are not what it committed to."""
-        like = [*self.mine.vectors, *self.mine.sent_to(seat).values()]
+    def unpacked(self, packed: bytes, commitment: bytes, seat: int) -> list[np.ndarray] | None:
+        """What a peer has dealt for `seat`, as `Dealing.like`, from `Dealing.packed`; None if it is not committed to that."""
+        like, found, start = self.mine.like(seat), list[np.ndarray](), 0
         if len(packed) != self.mine.size(seat):
             return None
-        found, start = [], 0
         for x in like:
             found.append(np.frombuffer(packed, x.dtype, x.size, start).reshape(x.shape))
             start += x.nbytes
-        vectors, parts = found[: len(self.mine.vectors)], found[len(self.mine.vectors) :]
+        count = len(self.mine.vectors)
+        vectors, salts, parts = found[:count], found[count : 2 * count], iter(found[2 * count :])
         if _hash(v.tobytes() for v in vectors).tobytes() != commitment:
             return None
-        shown = [v[seat] for v, (_, seats, _) in zip(vectors, self.mine.parts, strict=True) if seat in seats]
-        if not all(np.array_equal(digest(x), one) for x, one in zip(parts, shown, strict=True)):
-            return None
-        return vectors, dict(zip(self.mine.sent_to(seat), parts, strict=True))
+        for vector, salt, (_, seats, _) in zip(vectors, salts, self.mine.parts, strict=True):
+            if seat in seats and not np.array_equal(salted(salt, next(parts)), vector[seat]):
+                return None
+        return found
 
-    def replace(self, peer: int, vectors: list[np.ndarray], parts: dict[str, np.ndarray]) -> None:
+    def replace(self, peer: int, found: list[np.ndarray]) -> None:
         """By what the peer has committed to."""
-        for of_all, one in zip(self.vectors, vectors, strict=True):
+        kept = [*self.vectors, *self.salts, *self.parts.values()]
+        for of_all, one in zip(kept, found, strict=True):
             of_all[peer] = one
-        for label, one in parts.items():
-            self.parts[label][peer] = one
 
     def packed(self, peer: int) -> np.ndarray:
         """What this member was sent by a peer, uint8: for `shown`."""
-        return np.concatenate([np.frombuffer(part[peer].tobytes(), np.uint8) for part in self.parts.values()])
+        each = [part[peer] for part in (*self.salts, *self.parts.values())]
+        return np.concatenate([np.frombuffer(x.tobytes(), np.uint8) for x in each])
 
     def shown(self, peer: int, seat: int, packed: bytes) -> dict[str, np.ndarray] | None:
         """The parts of a peer's dealing that the member at `seat` shows; None if they are not what it was sent."""
         vectors = b"".join(v[peer].tobytes() for v in self.vectors)
         found = self.unpacked(vectors + packed, hashlib.sha256(vectors).digest(), seat)
-        return None if found is None else found[1]
+        labels = self.mine.sent_to(seat)
+        return None if found is None else dict(zip(labels, found[len(found) - len(labels) :], strict=True))
+
+
+def salted(salt: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The digest of a part."""
+    hashed = hashlib.sha256(salt.tobytes())
+    hashed.update(np.ascontiguousarray(x).data)
+    return np.frombuffer(hashed.digest(), np.uint8)
 
 
 def _hash(parts: Any) -> np.ndarray:

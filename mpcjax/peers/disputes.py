@@ -18,7 +18,7 @@ import numpy as np
 from mpcjax.peers.answers import LABEL, NAMED, Answers, about
 from mpcjax.peers.dealings import Dealings
 from mpcjax.peers.replay import Parts
-from mpcjax.peers.talk import Talk
+from mpcjax.peers.talk import Talk, pieces
 
 Named = dict[int, list[int]]  # seats that a dealer names, by dealer
 
@@ -66,17 +66,18 @@ class Disputes:
         """What each member that is named was sent, by dealer and seat. A member that does not show it ends the attempt."""
         talk, found = self.talk, dict[tuple[int, int], Parts]()
         pairs = [(peer, seat) for peer, seats in named.items() for seat in seats]
-        own = {f"{label}/shown/{peer}": self.dealings.packed(peer) for peer, seat in pairs if seat == talk.seat}
+        own, most = dict[str, np.ndarray](), self.answers.dealing.most
+        for peer, seat in pairs:
+            if seat == talk.seat:
+                own |= pieces(f"{label}/shown/{peer}", self.dealings.packed(peer), most)
         for name, x in own.items():
             for seat in talk.others:
                 talk.send(talk.members[seat], name, x)
-        likes = {pair: np.empty(self.answers.dealing.size(pair[1], vectors=False), np.uint8) for pair in pairs}
-        due = {(peer, s): (talk.members[s], f"{label}/shown/{peer}", like) for (peer, s), like in likes.items()}
-        held = talk.from_some(due, own)
-        held = {pair: x for pair, x in held.items() if self.dealings.shown(*pair, x.tobytes()) is not None}
-        for (peer, seat), x in talk.spread(f"{label}/shown", held, likes).items():
-            parts = self.dealings.shown(peer, seat, x.tobytes())
-            if parts is not None:  # of what an honest member had, which has compared it
+        size = self.answers.dealing.size
+        due = {(peer, s): (talk.members[s], f"{label}/shown/{peer}", size(s, vectors=False)) for peer, s in pairs}
+        for (peer, seat), packed in talk.agreed(f"{label}/shown", due, most, own).items():
+            parts = self.dealings.shown(peer, seat, packed)
+            if parts is not None:
                 found[peer, seat] = parts
         missing = {seat for peer, seat in pairs if (peer, seat) not in found}
         if missing:

@@ -213,6 +213,7 @@ class Node:
     def _ended(self, number: int, record: Record) -> None:
         """However the round has ended, what was kept of those before is of no use any more."""
         self.history.add(number, record)
+        self._answers = None
         with self._lock:
             for when in [when for when in self._decisions if when[0] < number]:
                 del self._decisions[when]

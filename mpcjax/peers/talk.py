@@ -31,9 +31,10 @@ class Talk:
 
     `missed`: peers of whom something did not come.
 
-    A member that waits in vain for a peer is late for the other members and for those it tells something. So deadlines are
-    counted from when all were heard last, one patience more with each meeting since then: otherwise a peer that is silent
-    towards one member could end every attempt.
+    Deadlines are counted from when all members were heard last. Of what is broadcast each hears the last a patience later at
+    most, and peers answer what more than t members tell: so for what peers send there is a patience more. A member that waits
+    for one in vain is late for all others by as much, and so they wait, too: otherwise a peer that is silent towards one
+    member could end every attempt, or a member that is slow towards one have honest peers left out.
 
     Before a broadcast that follows private messages the members tell each other that they have them (or wait no more for
     them). A coin opened earlier than that would let a peer deal to the last member what suits the coin. One message and a
@@ -69,9 +70,9 @@ class Talk:
         self._since, self._meetings = time.monotonic(), 0
 
     def due(self, meeting: bool = False) -> float:
-        """When a message must have come that is waited for from now on. `meeting`: who does not send is waited for in vain."""
-        until = max(self.links.due(), self._since + (self._meetings + 1) * self.links.patience)
-        self._meetings += meeting
+        """When a message must have come that is waited for from now on. `meeting`: what peers send, who may be silent."""
+        until = max(self.links.due(), self._since + (self._meetings + 1 + meeting) * self.links.patience)
+        self._meetings += 2 * meeting
         return until
 
     # members among each other
@@ -174,6 +175,30 @@ class Talk:
             except Lost as lost:
                 self.missed[peer] = lost.why
         return found
+
+    def agreed(
+        self, label: str, due: dict[Any, tuple[int, str, int]], most: int, own: dict[str, np.ndarray]
+    ) -> dict[Any, bytes]:
+        """By name what peers have sent alike to more than t members, at all of them: so many bytes, by `pieces`.
+
+        `due`: from whom, the label, how many. `own`: pieces that this peer sends itself, by label.
+        """
+        each: dict[Any, Due] = {}
+        for name, (peer, at, size) in due.items():
+            for k, piece in pieces(at, np.empty(size, np.uint8), most).items():
+                each[name, k] = peer, k, piece
+        found = self.spread(label, self.from_some(each, own), {name: like for name, (_, _, like) in each.items()})
+        whole: dict[Any, bytes] = {}
+        for name in due:
+            parts = [found.get(key) for key in each if key[0] == name]
+            if all(part is not None for part in parts):
+                whole[name] = b"".join(part.tobytes() for part in parts if part is not None)
+        return whole
+
+
+def pieces(label: str, x: np.ndarray, most: int) -> dict[str, np.ndarray]:
+    """`x`, uint8, in arrays of at most so many bytes: a channel takes no longer ones than it was made for. By label."""
+    return {f"{label}/{k}": x[start : start + most] for k, start in enumerate(range(0, len(x), most))}
 
 
 def digest(x: np.ndarray) -> np.ndarray:

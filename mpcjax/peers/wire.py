@@ -50,7 +50,7 @@ class Wire(Outside):
 
     def meet(self, mark: Mark, step: str, due: Any, *x: Any) -> Any:
         label = f"{mark.phase}/{mark.label}{step}"
-        if label in self._again:
+        if label in self._again and mark.kind != "check":
             return self._again.pop(label)
         if mark.phase == ALL[-1] and not self._opened and self.seat is not None:
             self._may_open(label)
@@ -63,7 +63,7 @@ class Wire(Outside):
 
     def again(self) -> None:
         """Goes through the dealing phase once more: what came of its marks is what came before."""
-        self._again = self._before
+        self._again = dict(self._before)
 
     def false(self, well: np.ndarray) -> np.ndarray:
         """Which peers are proven corrupt, as dealers, `[peer]` bool; `well`: who has dealt well."""
@@ -123,24 +123,21 @@ class Wire(Outside):
     # peers and members
 
     def _peers(self, mark: Mark, label: str, x: np.ndarray) -> np.ndarray | None:
-        """Every part of a dealing goes with the digests of what all members are sent."""
-        talk, seats = self.talk, range(*mark.to)
-        vector = self.answers.dealing.add(label, seats, x[:, 0])
+        """Every part of a dealing goes with the digests of what all members are sent, and what makes each a secret."""
+        talk, dealing, seats = self.talk, self.answers.dealing, range(*mark.to)
+        dealing.add(label, seats, x[:, 0])
         for seat, who in enumerate(self.members):
             if seat != self.seat and seats:
-                talk.send(who, label + DIGESTS, vector)
+                talk.send(who, label + DIGESTS, dealing.digests(seat))
                 if seat in seats:
                     talk.send(who, label, x[seat, 0])
         due, talk.private = talk.due(meeting=True), True
         if self.seat is None:
             return None
-        vectors = (
-            talk.of_peers(label + DIGESTS, vector, due)
-            if seats
-            else np.zeros((talk.links.peers, *vector.shape), np.uint8)
-        )
+        own = dealing.digests(self.seat)
+        digests = talk.of_peers(label + DIGESTS, own, due) if seats else np.stack([own] * talk.links.peers)
         found = talk.of_peers(label, x[self.seat, 0], due) if self.seat in seats else None
-        self._dealings.add(label, found, vectors, talk.missed)
+        self._dealings.add(label, found, digests, talk.missed)
         return np.zeros((1, self.links.peers, *x.shape[2:]), x.dtype) if found is None else found[None]
 
     def _said(self, mark: Mark, label: str, said: np.ndarray) -> np.ndarray | None:
@@ -175,9 +172,9 @@ class Wire(Outside):
         return x
 
     def _hear(self, label: str, due: Any) -> np.ndarray:
-        """What t + 1 members tell alike: one of them is honest."""
+        """What t + 1 members tell alike: one of them is honest. However long it takes: members may wait for each other."""
         talk, heard, labels = self.talk, dict[bytes, int](), dict.fromkeys(self.members, label)
-        for _, x in self.links.each(labels, talk.when, due, talk.due(), talk.stopped):
+        for _, x in self.links.each(labels, talk.when, due, talk.long, talk.stopped):
             heard[x.tobytes()] = heard.get(x.tobytes(), 0) + 1
             if heard[x.tobytes()] > talk.threshold:
                 talk.together()

@@ -13,11 +13,12 @@ import pytest
 import mpcjax
 from mpcjax._compat import x64
 from mpcjax.api import setup_of
+from mpcjax.fields import fixed
 from mpcjax.net import sealing
 from mpcjax.peers import complaints as complaining
 from mpcjax.peers.answers import SEALED, Answers
 from mpcjax.peers.complaints import Complaints
-from mpcjax.peers.dealings import Dealing, Dealings
+from mpcjax.peers.dealings import Dealing, Dealings, salted
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.programs import programs
@@ -25,8 +26,8 @@ from mpcjax.peers.replay import Replay
 from mpcjax.peers.talk import HASH, common
 from mpcjax.peers.wire import Wire
 from mpcjax.rules import Public, resolve
-from tests.peers._cheats import deals, lies, off, silent_towards, stands_by, wrong
-from tests.peers._consortium import LENGTH, PEERS, SEED, compiled, consortium, play
+from tests.peers._cheats import MODULUS, deals, lies, off, silent_towards, stands_by, useless_towards, wrong
+from tests.peers._consortium import LENGTH, PEERS, SEED, compiled, consortium, play, updates
 from tests.peers._memory import Net
 from tests.peers.test_rounds import ALL, CHEAT, HONEST, LIGHT, LONG, MEMBERS, agreed, left_out, warm
 
@@ -74,7 +75,7 @@ def test_a_part_that_arrives_otherwise_is_replaced_by_what_the_dealer_is_committ
 
 def test_whom_more_members_do_not_have_than_are_corrupt_is_left_out_at_once() -> None:
     """An honest one is among them: nothing is asked, as each of many such dealers would cost a patience."""
-    asked, silent = list[str](), silent_towards(DEALER, MEMBERS[1:], "deal/message")
+    asked, silent = list[str](), useless_towards(DEALER, MEMBERS[1:], "deal/message")
 
     def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
         if label.startswith("deal/sealed"):
@@ -136,7 +137,7 @@ def test_a_dealer_that_seals_something_else_is_left_out_and_caught(monkeypatch: 
         return {label: wrong(x) for label, x in honestly(self, keys).items()}
 
     monkeypatch.setattr(Answers, "sealed", sealed)
-    nodes, done = played(silent_towards(DEALER, (MEMBER,), "deal/message"))
+    nodes, done = played(useless_towards(DEALER, (MEMBER,), "deal/message"))
     assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
 
 
@@ -151,7 +152,7 @@ def test_a_dealer_that_seals_what_it_is_not_committed_to_is_left_out_and_caught(
         return found[:-1] + bytes([found[-1] ^ 1])
 
     monkeypatch.setattr(Dealing, "packed", packed)
-    nodes, done = played(silent_towards(DEALER, (MEMBER,), "deal/message"))
+    nodes, done = played(useless_towards(DEALER, (MEMBER,), "deal/message"))
     assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == {DEALER}
 
 
@@ -168,20 +169,139 @@ def test_a_dealer_that_answers_too_few_is_left_out_at_all_alike(heard: tuple[int
 
 
 def test_what_is_sealed_for_a_member_nobody_else_reads() -> None:
-    seen = list[np.ndarray]()
+    seen, sealed = list[np.ndarray](), dict[int, list[bytes]]()
 
     def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
         if who == DEALER and to == MEMBER and label == "deal/message":
             seen.append(x)
-            return None
+            return x[:0]
         if label.startswith("deal/sealed"):
-            seen.append(x)
+            sealed.setdefault(to, []).append(x.tobytes())
         return x
 
     _, done = played(cheat)
-    part, *sealed = (x.tobytes() for x in seen)
-    assert left_out(done) == set() and len(set(sealed)) == 1 and len(sealed) >= 2
-    assert all(part[k : k + 16] not in sealed[0] for k in range(0, len(part), 16))
+    (part,) = (x.tobytes() for x in seen)
+    whole = {b"".join(pieces) for pieces in sealed.values()}
+    assert left_out(done) == set() and len(whole) == 1 and len(sealed) == len(MEMBERS)
+    assert all(part[k : k + 16] not in min(whole) for k in range(0, len(part), 16))
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_digests_say_nothing_of_an_update(right: bool) -> None:
+    """From t shares and a guess of the update all other shares follow; what a member is not told is what is hashed with them."""
+    seat, other, got = 1, 2, dict[str, np.ndarray]()
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
+        if (who, to) == (DEALER, CHEAT) and label in ("deal/message", "deal/message/digests"):
+            got[label] = x.copy()
+        return x
+
+    played(cheat)
+    guess = updates()[DEALER] * (1 if right else -1)
+    with x64():
+        bits = compiled().setup.bits
+        secrets = [int(v) % MODULUS for v in np.asarray(fixed.to_integers(guess[None], bits))[0]]
+    half = pow(seat + 1, -1, MODULUS)
+    line = [
+        (s + (int(c) - s) * half * (other + 1)) % MODULUS for s, c in zip(secrets, got["deal/message"], strict=True)
+    ]
+    told = got["deal/message/digests"]
+    for salt in (np.zeros(0, np.uint8), told[-1]):  # its own is of no use
+        assert not np.array_equal(salted(salt, np.array(line, np.uint64)), told[other])
+    assert np.array_equal(salted(told[-1], got["deal/message"]), told[seat])
+
+
+def test_a_member_that_has_been_asked_before_it_asks_answers_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two answers would be sealed differently, so that not enough members have the same."""
+    dealer, sealed, held = MEMBERS[0], set[bytes](), list[np.ndarray]()
+    complains(monkeypatch, (dealer,))
+    stands_by(monkeypatch, CHEAT, f"{VOTES[:-6]}/sealed/digests", np.zeros_like)  # it was sent nothing, it says
+    net = Net(PEERS, patience=2.0, slot=0.1)
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if who == dealer and label.startswith("deal/sealed"):
+            sealed.add(x.tobytes())
+        if (who, to, label) != (CHEAT, dealer, f"{VOTES[:-6]}/keys/echo") or held:
+            return x
+        held.append(x.copy())
+        threading.Timer(0.5, lambda: net.ends[CHEAT].send(to, (0, 0), label, held[0])).start()  # in time
+        return None
+
+    net.cheat = cheat
+    done = agreed(play(consortium(net)), HONEST)
+    assert held and left_out(done) == set() and len(sealed) == 2, "its complaint is of two pieces"
+
+
+@pytest.mark.parametrize("dealer", [DEALER, MEMBERS[0]])
+def test_no_answer_is_longer_than_what_is_dealt(monkeypatch: pytest.MonkeyPatch, dealer: int) -> None:
+    """A channel may take no longer array."""
+    complains(monkeypatch, (dealer,))
+    sizes = dict[str, int]()
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
+        sizes[label] = x.nbytes
+        return x
+
+    _, done = played(cheat)
+    answers = {label for label in sizes if "/sealed/" in label and "echo" not in label}
+    assert left_out(done) == set() and len(answers) > 1
+    assert max(sizes[label] for label in answers) <= max(size for label, size in sizes.items() if label not in answers)
+
+
+def test_who_cannot_answer_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it had not dealt to those that complain."""
+    complains(monkeypatch)
+    monkeypatch.setattr(Answers, "sealed", lambda self, keys: 1 / 0)
+    nodes, done = played()
+    assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == set()
+
+
+def test_what_a_member_that_did_not_hear_it_takes_a_peer_to_say_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that does not withdraw: one member has not heard that, and another says the opposite."""
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[DEALER, 1 + HASH :] = 0
+        return own
+
+    stands_by(monkeypatch, CHEAT, VOTES, said)
+    _, done = played(useless_towards(DEALER, (MEMBERS[0],), "deal/roll call"))
+    assert left_out(done) == set() and done.outcome.bits["fits"].all()
+
+
+def test_a_member_that_complained_can_check_what_another_shows_of_the_same_dealing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It had not even the digests."""
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[DEALER] = wrong(own[DEALER])
+        return own
+
+    stands_by(monkeypatch, CHEAT, SAID, said)
+    nodes, done = played(useless_towards(DEALER, (MEMBER,), "deal/message/digests"))
+    assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes) == {CHEAT}
+
+
+def test_a_coin_is_checked_by_members_that_go_through_the_phase_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two corrupt peers: a member, and one without a seat; each sends another honest member nothing of something."""
+    first, corrupt, last = MEMBERS
+    stands_by(monkeypatch, corrupt, "deal/coin#3", wrong)
+    opened, opens = set[int](), Wire._may_open
+
+    def may_open(self: Wire, label: str) -> None:
+        if self.talk.when == (0, 0):
+            opened.add(self.links.me)
+        opens(self, label)
+
+    monkeypatch.setattr(Wire, "_may_open", may_open)
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        return (
+            x[:0] if (who, to, label) in ((corrupt, first, "deal/member keys"), (DEALER, last, "deal/message")) else x
+        )
+
+    play(consortium(Net(PEERS, patience=2.0, slot=0.1, cheat=cheat), corrupt=2))
+    assert not opened & {first, last}
 
 
 def test_who_asks_alone_is_not_answered() -> None:
@@ -226,7 +346,7 @@ def test_two_commitments_are_none_and_prove_a_cheat() -> None:
 def test_a_dealer_of_whom_something_is_missing_is_committed_to_nothing() -> None:
     """Or one that is slow towards half of a larger committee would seem to be committed to two things."""
     found = Dealings(2, 1, Dealing(3))
-    found.add("a", None, np.ones((2, 3, HASH), np.uint8), {1})
+    found.add("a", None, np.ones((2, 4, HASH), np.uint8), {1})
     assert found.torn == {1} and [one.any() for one in found.commitments({1})] == [True, False]
 
 
@@ -263,15 +383,13 @@ def test_a_member_that_says_something_false_of_one_dealing_is_caught(
     shown = set[Any]()
 
     def noted(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
-        if "dispute/shown/" in label and not label.endswith("echo"):
-            shown.add((who, label))
+        if label.startswith("deal/dispute/shown/") and label.count("/") == 4:
+            shown.add((who, label.split("/")[3]))
         return x
 
     nodes, done = played(noted)
     assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes) == {CHEAT}
-    assert {(who, label.rsplit("/", 1)[1]) for who, label in shown if label.rsplit("/", 1)[1].isdigit()} == {
-        (CHEAT, str(dealer))
-    }
+    assert {(who, what) for who, what in shown if what.isdigit()} == {(CHEAT, str(dealer))}
 
 
 @pytest.mark.parametrize("shows", ["nothing", "something else"])
@@ -287,7 +405,7 @@ def test_a_member_that_does_not_show_what_it_was_sent_ends_the_attempt(
     stands_by(monkeypatch, CHEAT, SAID, said)
 
     def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
-        if who != CHEAT or label != f"deal/dispute/shown/{DEALER}":
+        if who != CHEAT or label != f"deal/dispute/shown/{DEALER}/0":
             return x
         return None if shows == "nothing" else wrong(x)
 
@@ -304,7 +422,7 @@ def test_a_dealer_that_deals_badly_and_blames_members_is_left_out_and_caught(
     shown = list[str]()
 
     def noted(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
-        if label == f"deal/dispute/shown/{DEALER}":
+        if label == f"deal/dispute/shown/{DEALER}/0":
             shown.append(label)
         return x
 
@@ -321,7 +439,7 @@ def test_a_dealer_that_deals_badly_and_names_nobody_is_left_out(
     deals(monkeypatch, DEALER, "deal/message", off)
 
     def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
-        return None if who == DEALER and label == "deal/named" and to not in heard else x
+        return x[:0] if who == DEALER and label == "deal/named" and to not in heard else x
 
     nodes, done = played(cheat)
     assert done.attempt == 0 and left_out(done) == {DEALER} and caught(nodes) == set()
@@ -390,7 +508,7 @@ def test_a_part_that_is_not_what_its_digests_say_is_not_taken() -> None:
     for seat, parts in ((0, {"keys"}), (1, {"a"}), (2, {"a"})):
         packed = mine.packed(seat)
         found = taken.unpacked(packed, commitment, seat)
-        assert found is not None and set(found[1]) == parts and len(packed) == mine.size(seat)
+        assert found is not None and len(packed) == mine.size(seat) and len(found) == 2 + 2 + len(parts)
         assert (
             taken.unpacked(packed, bytes(HASH), seat) is None and taken.unpacked(packed[:-1], commitment, seat) is None
         )

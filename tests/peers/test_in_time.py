@@ -1,0 +1,99 @@
+"""Members and dealers that are slow, though in time: nobody honest is left out, or called silent, for what others delay."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mpcjax.peers.answers import Answers
+from mpcjax.peers.node import Node, Round
+from mpcjax.peers.talk import Talk
+from tests.peers._cheats import stands_by, wrong
+from tests.peers._consortium import PEERS, consortium, play
+from tests.peers._memory import Net
+from tests.peers.test_rounds import ALL, CHEAT, LIGHT, MEMBERS, agreed, left_out, warm
+
+__all__ = ["warm"]
+FIRST, LAST, DEALER, PATIENCE, NEVER = MEMBERS[0], MEMBERS[2], LIGHT[0], 2.0, float("inf")
+LATE, TAKES = 0.85 * PATIENCE, 0.25 * PATIENCE  # a message of the corrupt member; what an honest dealer takes to answer
+SAID = "deal/dealing check#4"
+Later = dict[tuple[int, int, str], float]
+
+
+def slowly(later: Later, slow: dict[tuple[int, str], float]) -> Net:
+    """Messages `later`, by sender, receiver and label, come so many seconds later or never; so do those of who is `slow`."""
+    net, sent = Net(PEERS, patience=PATIENCE, slot=0.1), set[Any]()
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        takes = next((t for (one, start), t in slow.items() if who == one and label.startswith(start)), 0.0)
+        wait = later.get((who, to, label), takes)
+        if not wait or (who, to, label) in sent:
+            return x
+        sent.add((who, to, label))
+        if wait < NEVER:
+            threading.Timer(wait, net.ends[who].send, (to, (0, 0), label, x.copy())).start()
+        return None
+
+    net.cheat = cheat
+    return net
+
+
+def played(net: Net) -> tuple[list[Node], Round]:
+    nodes = consortium(net)
+    return nodes, agreed(play(nodes), ALL)
+
+
+def test_a_member_whose_echo_is_slow_for_one_has_no_dealer_left_out() -> None:
+    """The dealer hears the coin of the two honest members alone, of the second a patience after the first."""
+    later = {(CHEAT, LAST, "deal/coin#1/echo"): LATE, (CHEAT, DEALER, "deal/told#1"): NEVER}
+    _, done = played(slowly(later, {(DEALER, "deal/responses"): TAKES}))
+    assert done.attempt == 0 and left_out(done) == set()
+
+
+def test_a_member_whose_echo_is_slow_for_one_is_caught_in_a_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks the dealer nothing, which so hears of the dispute a patience after the first has asked."""
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[DEALER] = wrong(own[DEALER])
+        return own
+
+    stands_by(monkeypatch, CHEAT, SAID, said)
+    corrupted(monkeypatch, Answers, "ask", lambda honestly, self, kind, what: honestly(self, kind, {}))
+    corrupted(monkeypatch, Talk, "spread", lambda honestly, self, label, held, likes: honestly(self, label, {}, likes))
+    nodes, done = played(slowly({(CHEAT, LAST, f"{SAID}/echo"): LATE}, {(DEALER, "deal/named"): TAKES}))
+    assert left_out(done) == set() and all(node.conduct.caught == {CHEAT} for node in nodes)
+
+
+def test_a_member_is_not_called_silent_for_dealers_that_another_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both without a seat answer a coin late for the first; the corrupt one waits for them."""
+    later = {(CHEAT, LAST, "deal/coin#1/echo"): LATE} | {(CHEAT, dealer, "deal/told#1"): NEVER for dealer in LIGHT}
+    honestly = Talk.due
+    monkeypatch.setattr(Talk, "due", lambda self, meeting=False: honestly(self, meeting) + (self.links.me == CHEAT))
+    _, done = played(slowly(later, {(dealer, "deal/responses"): TAKES for dealer in LIGHT}))
+    assert left_out(done) == set() and all(silent == () for _, silent in done.failed)
+
+
+def test_a_dealer_waits_for_a_coin_for_as_long_as_members_may_wait_for_each_other() -> None:
+    """A corrupt member is slow with all that it sends before the first coin, together longer than any patience."""
+    offline = {
+        "offline/" + label: 0.7 * PATIENCE
+        for label in ("keys#3", "first coin#6/deal", "first coin#7", "first coin#7/echo")
+    }
+    slow = {(CHEAT, label): wait for label, wait in offline.items()}
+    _, done = played(slowly({}, slow))
+    assert done.attempt == 0 and left_out(done) == set()
+
+
+def corrupted(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, instead: Callable[..., Any]) -> None:
+    """The cheat does something else in the first attempt."""
+    honestly = getattr(kind, name)
+
+    def method(self: Any, *given: Any) -> Any:
+        when = getattr(self, "when", None)
+        return instead(honestly, self, *given) if (self.links.me, when) == (CHEAT, (0, 0)) else honestly(self, *given)
+
+    monkeypatch.setattr(kind, name, method)
