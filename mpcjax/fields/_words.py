@@ -101,7 +101,7 @@ def mul(e: int, a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def loose(e: int, a: jax.Array, b: jax.Array) -> jax.Array:
-    """a * b folded once: at most 2p, and at most p + 4 for e = 61, where it still fits ``product`` as an operand, and twice.
+    """a * b folded once: at most 2p, and at most p + 4 for e = 61, where it still fits ``product``, as both operands.
 
     A product of it with an element fits a word twice: it is at most 2p**2 (e <= 31), or as ``product`` says.
     """
