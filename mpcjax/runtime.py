@@ -27,14 +27,14 @@ from mpcjax.spreading import WHOLE, Spread
 SECURITY_BITS = 40  # every check lets a wrong value pass with probability at most 2**-40
 
 
-PARTS = {"random": 1, "double": 2, "bit": 1, "triple": 3}  # arrays per item of material
+PARTS = {"random": 1, "double": 2, "zero": 1, "bit": 1, "triple": 3}  # arrays per item of material
 
 
 class Material(abc.ABC):
     """Where protocols take correlated randomness from; every item is handed out once.
 
     `take(kind, shape)` gives a tuple of arrays `[rows, *shape]`: one for "random" and "bit" (degree t), two for
-    "double" (the same secret with degree t and 2t), three for "triple" (a, b, ab with degree t).
+    "double" (the same secret with degree t and 2t), one for "zero" (of degree 2t), three for "triple" (a, b, ab with degree t).
     """
 
     @abc.abstractmethod

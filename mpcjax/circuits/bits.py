@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax.circuits.spelling import from_bits
 from mpcjax.errors import BoundError
 from mpcjax.fields import Field
 from mpcjax.offline.preprocess import spares
@@ -41,16 +42,6 @@ class Mask(NamedTuple):
     bits: Any
 
 
-def public_bits(field: Field, c: Any, width: int) -> Any:
-    """The lowest `width` bits of public words `c [...]`, as field elements `[..., width]`."""
-    return (c[..., None] >> jnp.arange(width, dtype=field.dtype)) & field.dtype.type(1)
-
-
-def from_bits(field: Field, bits: Any) -> Any:
-    """sum_i 2^i bits_i over the last axis (linear, local); up to e bits."""
-    return field.dot(bits, field.from_int([1 << i for i in range(bits.shape[-1])]), axis=-1)
-
-
 def solved_bits(rt: Runtime, shape: tuple[int, ...]) -> Mask:
     """Masks r uniform in [0, p) with their e bits, `[rows, *shape]` and `[rows, *shape, e]`.
 
@@ -64,7 +55,7 @@ def solved_bits(rt: Runtime, shape: tuple[int, ...]) -> Mask:
     """
     field, count = rt.field, math.prod(shape)
     if count * rt.steps << SECURITY_BITS <= 1 << field.exponent:
-        bits = rt.take("bit", (*shape, field.exponent))
+        bits = jnp.moveaxis(rt.take("bit", (field.exponent, *shape)), 1, -1)
     else:
         bits = _without_p(rt, count)
         bits = bits.reshape(bits.shape[0], *shape, field.exponent)
@@ -136,6 +127,12 @@ def pair_up(field: Field, high: Chain, low: Chain, product: Any) -> tuple[Any, A
     return g, jnp.where(high.c, over, under)
 
 
+def joined(*chains: Chain) -> Chain:
+    """One chain of several, the lowest first; joined where `fold` keeps the places, so that nothing is moved."""
+    v = _joined(*(jnp.moveaxis(chain.v, -1, 1) for chain in chains), axis=1)
+    return Chain(jnp.moveaxis(v, 1, -1), _joined(*(chain.c for chain in chains)))
+
+
 def at(chain: Chain, where: Any) -> Chain:
     return Chain(*(part[..., where] for part in chain))
 
@@ -146,20 +143,25 @@ def fold(rt: Runtime, chains: list[Chain], whole: list[bool]) -> list[tuple[Any,
     Cost for n positions: ceil(log2 n) levels for the longest; floor(n / 2) products for pairs, then
     2 (ceil(n / 2) - 1), less one a level (that has a pair) where P is not wanted.
     """
-    field = rt.field
-    high = [at(chain, slice(1, None, 2)) for chain in chains]
-    low = [at(chain, slice(0, h.v.shape[-1] * 2, 2)) for chain, h in zip(chains, high, strict=True)]
-    products = multiply_all(rt, [h.v for h in high], [piece.v for piece in low])
+    field, few = rt.field, is_few(chains[0].v)
+    chains = [Chain(jnp.moveaxis(v, -1, 1), jnp.moveaxis(c, -1, 0)[None]) for v, c in chains]  # each place in one piece
+    high = [_places(chain, slice(1, None, 2)) for chain in chains]
+    low = [_places(chain, slice(0, h.v.shape[1] * 2, 2)) for chain, h in zip(chains, high, strict=True)]
+    products = multiply_all(rt, [h.v for h in high], [piece.v for piece in low], axis=1)
     nodes = []
     for chain, h, piece, product in zip(chains, high, low, products, strict=True):
         g, p = pair_up(field, h, piece, product)
-        rest = at(chain, slice(2 * product.shape[-1], None))
-        nodes.append((_joined(g, rest.generates(field)), _joined(p, rest.propagates(field))))
-    while (longest := max(g.shape[-1] for g, _ in nodes)) > 1:
-        if 4 < longest <= LOOPED and is_few(nodes[0][0]):
-            return _rest(rt, nodes)
+        rest = _places(chain, slice(2 * product.shape[1], None))
+        nodes.append((_joined(g, rest.generates(field), axis=1), _joined(p, rest.propagates(field), axis=1)))
+    while (longest := max(g.shape[1] for g, _ in nodes)) > 1:
+        if 4 < longest <= LOOPED and few:
+            return _rest(rt, [(jnp.moveaxis(g, 1, -1), jnp.moveaxis(p, 1, -1)) for g, p in nodes])
         nodes = _level(rt, nodes, whole)
-    return [(g[..., 0], p[..., 0]) for g, p in nodes]
+    return [(g[:, 0], p[:, 0]) for g, p in nodes]
+
+
+def _places(chain: Chain, where: Any) -> Chain:
+    return Chain(*(part[:, where] for part in chain))
 
 
 def is_few(x: Any) -> bool:
@@ -213,37 +215,37 @@ def tables(levels: list[list[tuple[int, int, int]]], nothing: int) -> tuple[np.n
 
 
 def _level(rt: Runtime, nodes: list[tuple[Any, Any]], whole: list[bool]) -> list[tuple[Any, Any]]:
-    """Join neighbours; the lowest stretch of a chain needs no P unless `whole`."""
+    """Join neighbours along axis 1; the lowest stretch of a chain needs no P unless `whole`."""
     left, right = [], []
     for (g, p), wanted in zip(nodes, whole, strict=True):
-        pairs, skip = g.shape[-1] // 2 * 2, 0 if wanted else 1
-        high = p[..., 1:pairs:2]
-        left += [high, high[..., skip:]]
-        right += [g[..., 0:pairs:2], p[..., 0:pairs:2][..., skip:]]
-    products = multiply_all(rt, left, right)
+        pairs, skip = g.shape[1] // 2 * 2, 0 if wanted else 1
+        high = p[:, 1:pairs:2]
+        left += [high, high[:, skip:]]
+        right += [g[:, 0:pairs:2], p[:, 0:pairs:2][:, skip:]]
+    products = multiply_all(rt, left, right, axis=1)
     joined = []
     for k, (g, p) in enumerate(nodes):
-        pairs, reach, through = g.shape[-1] // 2 * 2, products[2 * k], products[2 * k + 1]
-        unused = rt.field.zeros((*p.shape[:-1], reach.shape[-1] - through.shape[-1]))
+        pairs, reach, through = g.shape[1] // 2 * 2, products[2 * k], products[2 * k + 1]
+        unused = jnp.zeros_like(reach[:, through.shape[1] :])
         joined.append(
             (
-                _joined(rt.field.add(g[..., 1:pairs:2], reach), g[..., pairs:]),
-                _joined(unused, through, p[..., pairs:]),
+                _joined(rt.field.add(g[:, 1:pairs:2], reach), g[:, pairs:], axis=1),
+                _joined(unused, through, p[:, pairs:], axis=1),
             )
         )
     return joined
 
 
-def _joined(*parts: Any) -> Any:
-    return jnp.concatenate(parts, axis=-1)
+def _joined(*parts: Any, axis: int = -1) -> Any:
+    return jnp.concatenate(parts, axis=axis)
 
 
-def multiply_all(rt: Runtime, left: list[Any], right: list[Any]) -> list[Any]:
-    """Element-wise products of several pairs of arrays `[rows, ..., *]` by one call, or none."""
+def multiply_all(rt: Runtime, left: list[Any], right: list[Any], axis: int = -1) -> list[Any]:
+    """Element-wise products of several pairs of arrays `[rows, ...]` of different sizes along `axis` by one call, or none."""
     if not any(part.size for part in left):
         return left
-    products = multiply(rt, _joined(*left), _joined(*right))
-    return jnp.split(products, np.cumsum([part.shape[-1] for part in left])[:-1].tolist(), axis=-1)
+    products = multiply(rt, _joined(*left, axis=axis), _joined(*right, axis=axis))
+    return jnp.split(products, np.cumsum([part.shape[axis] for part in left])[:-1].tolist(), axis=axis)
 
 
 def less_than_public(rt: Runtime, c: Any, r: Any) -> Any:

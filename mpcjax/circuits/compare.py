@@ -14,14 +14,14 @@ from mpcjax.circuits.bits import (
     Chain,
     Mask,
     fold,
-    from_bits,
+    joined,
     less_than_public,
     product,
-    public_bits,
     short_mask,
     solved_bits,
     subtraction,
 )
+from mpcjax.circuits.spelling import from_bits, public_bits
 from mpcjax.protocols import open_many
 from mpcjax.runtime import SECURITY_BITS, Runtime
 
@@ -45,8 +45,7 @@ def is_negative(rt: Runtime, x: Any, *, width: int | None = None, mask: Mask | N
     chain = subtraction(digits, mask.bits)
     flip = field.sub(1, field.double(lowest))
     top = Chain(flip, jnp.ones(flip.shape[1:], bool))
-    whole = Chain(*(jnp.concatenate(both, axis=-1) for both in zip(chain, top, strict=True)))
-    flipped, _ = fold(rt, [whole], [False])[0]
+    flipped, _ = fold(rt, [joined(chain, top)], [False])[0]
     return _xor_public(rt, digits[..., 0], field.add(lowest[..., 0], flipped))
 
 

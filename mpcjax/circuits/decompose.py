@@ -24,13 +24,13 @@ from mpcjax.circuits.bits import (
     join_at,
     multiply_all,
     pair_up,
-    public_bits,
     short_mask,
     sklansky,
     solved_bits,
     subtraction,
     tables,
 )
+from mpcjax.circuits.spelling import public_bits
 from mpcjax.protocols import multiply, open_many, repeat
 from mpcjax.runtime import SECURITY_BITS, Runtime
 

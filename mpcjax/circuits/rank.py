@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.circuits.bits import from_bits
 from mpcjax.circuits.bitsort import products, sort_bits
 from mpcjax.circuits.lookup import lookup
+from mpcjax.circuits.spelling import from_bits
 from mpcjax.protocols import dot, multiply, repeat
 from mpcjax.runtime import Runtime
 

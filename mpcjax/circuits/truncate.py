@@ -9,8 +9,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.circuits.bits import Mask, fold, from_bits, public_bits, short_mask, solved_bits, subtraction
+from mpcjax.circuits.bits import Mask, fold, short_mask, solved_bits, subtraction
 from mpcjax.circuits.compare import is_negative, low_part
+from mpcjax.circuits.spelling import from_bits, public_bits
 from mpcjax.errors import BoundError
 from mpcjax.fields import Field
 from mpcjax.protocols import dot, open_many

@@ -101,7 +101,7 @@ def mul(e: int, a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def loose(e: int, a: jax.Array, b: jax.Array) -> jax.Array:
-    """a * b folded once: at most 2p, and at most p + 4 for e = 61, where it still fits ``product`` as an operand.
+    """a * b folded once: at most 2p, and at most p + 4 for e = 61, where it still fits ``product``, as both operands.
 
     A product of it with an element fits a word twice: it is at most 2p**2 (e <= 31), or as ``product`` says.
     """
@@ -134,19 +134,32 @@ def scale(e: int, a: jax.Array, k: int) -> jax.Array:
 
 def repeated_square(e: int, a: jax.Array, times: int) -> jax.Array:
     """a**(2**times): loops of some squarings each keep the program small and still make few passes over memory."""
+    return _settled(e, _squared(e, a, times))
+
+
+def _squared(e: int, a: jax.Array, times: int) -> jax.Array:
     burst = 4
 
     def step(_: int, x: jax.Array) -> jax.Array:
         for _ in range(burst):
-            x = square(e, x)
+            x = _link(e, x, x)
         return x
 
     if times >= 2 * burst:
         a = lax.fori_loop(np.int32(0), np.int32(times // burst), step, a)
         times %= burst
     for _ in range(times):
-        a = square(e, a)
+        a = _link(e, a, a)
     return a
+
+
+def _link(e: int, a: jax.Array, b: jax.Array) -> jax.Array:
+    """A product within a chain of them: for e = 61 ``loose``, whose operands may be so too; the end is to be ``_settled``."""
+    return loose(e, a, b) if e > 31 else mul(e, a, b)
+
+
+def _settled(e: int, a: jax.Array) -> jax.Array:
+    return canonical(e, a) if e > 31 else a
 
 
 def power(e: int, a: jax.Array, k: int) -> jax.Array:
@@ -159,19 +172,19 @@ def power(e: int, a: jax.Array, k: int) -> jax.Array:
     for bit in bin(k)[3:]:
         pending += 1
         if bit == "1":
-            result = mul(e, repeated_square(e, result, pending), a)
+            result = _link(e, _squared(e, result, pending), a)
             pending = 0
-    return repeated_square(e, result, pending)
+    return _settled(e, _squared(e, result, pending))
 
 
 def all_ones(e: int, a: jax.Array, length: int) -> jax.Array:
     """a**(2**length - 1): such powers double in length with one multiplication."""
     ones, reached = a, 1
     for bit in bin(length)[3:]:
-        ones, reached = mul(e, repeated_square(e, ones, reached), ones), 2 * reached
+        ones, reached = _link(e, _squared(e, ones, reached), ones), 2 * reached
         if bit == "1":
-            ones, reached = mul(e, square(e, ones), a), reached + 1
-    return ones
+            ones, reached = _link(e, _link(e, ones, ones), a), reached + 1
+    return _settled(e, ones)
 
 
 def inverse(e: int, a: jax.Array) -> jax.Array:

@@ -54,6 +54,18 @@ def folded(field: Field, x: Array, v: Operand, count: int) -> jax.Array:
     return materialized(lambda v, x: fold_pieces(field, x, v, count), v, x)
 
 
+def combined_once(field: Field, weights: Array, x: Array, axis: int) -> jax.Array:
+    """``combine``, computed once where it is long and used twice."""
+    if x.size < _ONCE:
+        return combine(field, weights, x, axis)
+    return materialized(lambda w, x: combine(field, w, x, axis), weights, x)
+
+
+def product_once(field: Field, a: Array, b: Array) -> jax.Array:
+    """a b, computed once where it is long and used in many sums."""
+    return field.mul(a, b) if max(a.size, b.size) < _ONCE else materialized(field.mul, a, b)
+
+
 def square_terms(field: Field, x: Array, w: Array | None = None) -> jax.Array:
     """x [..., d] in 4 pieces of L = ceil(d / 4) (as in ``fold_pieces``), w [L], ones by default -> [..., 9].
 

@@ -21,10 +21,11 @@ KINDS = tuple(PARTS)
 
 @dataclasses.dataclass(frozen=True)
 class Demand:
-    """Numbers of random sharings, double sharings, shared random bits and Beaver triples."""
+    """Numbers of random sharings, double sharings, sharings of zero of degree 2t, shared random bits and Beaver triples."""
 
     random: int = 0
     double: int = 0
+    zero: int = 0
     bit: int = 0
     triple: int = 0
 

@@ -18,29 +18,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import kernels, linalg
 from mpcjax.offline.demand import Stock
+from mpcjax.offline.keys import exchanged
 from mpcjax.prg import Stream
 from mpcjax.protocols.coin import first_coin
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import expanding, share_to_others
 
 
-def make_sharings(rt: Runtime, random: int, double: int) -> Stock:
-    """A stock of verified `random` and `double` sharings."""
+def make_sharings(rt: Runtime, random: int, double: int, zero: int = 0) -> Stock:
+    """A stock of verified `random`, `double` and `zero` sharings. One of zero is the difference of two halves."""
     outputs = rt.scheme.parties - rt.scheme.threshold
     masks = rt.repetitions(1 / rt.field.modulus)
-    pairs, singles = -(-double // outputs), -(-random // outputs)
+    pairs, singles = -(-(double + zero) // outputs), -(-random // outputs)
     low, high = _deal_all(rt, masks + pairs, singles)
     _check(rt, first_coin(rt), low, high, masks)
-    sharings = _extract(rt, low[..., masks:])
-    start = outputs * pairs
-    halves = sharings[:, :double], _extract(rt, high[..., masks:])[:, :double]
-    return Stock({"random": (sharings[:, start : start + random],), "double": halves})
+    sharings, other = _extract(rt, low[..., masks:]), _extract(rt, high[..., masks:])
+    start, both = outputs * pairs, slice(double, double + zero)
+    gaps = rt.field.sub(other[:, both], sharings[:, both])
+    halves = sharings[:, :double], other[:, :double]
+    return Stock({"random": (sharings[:, start : start + random],), "double": halves, "zero": (gaps,)})
 
 
 def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
@@ -59,10 +60,7 @@ def _exchanged(rt: Runtime, keys: Any) -> Any:
     slots = jnp.asarray(np.cumsum(receivers, axis=1, dtype=np.int32))[rt.fabric.rows]  # 1, 2, ... at who gets one
     gets = jnp.asarray(receivers)[rt.fabric.rows]
     placed = jnp.take_along_axis(keys, jnp.maximum(slots - 1, 0)[..., None], axis=1)
-    words = jnp.where(gets[..., None], placed, np.uint32(0))
-    as_bytes = jax.lax.bitcast_convert_type(words, np.uint8)  # no field elements: nothing may reduce them
-    received = rt.fabric.exchange(as_bytes.reshape(*words.shape[:2], 32), rt.fresh("keys"))
-    return jax.lax.bitcast_convert_type(received.reshape(*words.shape, 4), np.uint32)
+    return exchanged(rt, jnp.where(gets[..., None], placed, np.uint32(0)))
 
 
 def _deal(rt: Runtime, values: Any, keys: Any, received: Any, label: str) -> Any:

@@ -15,11 +15,10 @@ import jax.numpy as jnp
 
 from mpcjax.fabric import Ledger, Simulated
 from mpcjax.fields import kernels
+from mpcjax.offline import hyperinvertible, replicated
 from mpcjax.offline.demand import Counter, Demand, Stock, merge
-from mpcjax.offline.hyperinvertible import make_sharings
 from mpcjax.prg import Stream
-from mpcjax.protocols.multiply import damgard_nielsen
-from mpcjax.protocols.opening import open_many
+from mpcjax.protocols.multiply import damgard_nielsen, opened_product
 from mpcjax.protocols.verify import verify
 from mpcjax.runtime import SECURITY_BITS, Runtime
 from mpcjax.sharing import Shamir
@@ -28,11 +27,10 @@ from mpcjax.sharing import Shamir
 def prepare(rt: Runtime, demand: Demand) -> Stock:
     """Verified material that meets `demand`. On any failed check: `Abort` (or a false verdict inside a trace)."""
     inner, _ = count(lambda abstract: _derive(abstract, demand), rt.scheme)
-    base = Demand(random=demand.random, double=demand.double)
+    base, inner = (Demand(random=d.random, double=d.double, zero=d.zero) for d in (demand, inner))
     both = base + inner
-    main, rest = make_sharings(rt, both.random, both.double).split(
-        [base, Demand(random=inner.random, double=inner.double)]
-    )
+    source = replicated if replicated.suits(rt.scheme) else hyperinvertible
+    main, rest = source.make_sharings(rt, both.random, both.double, both.zero).split([base, inner])
     rt.material = rest
     return merge([main, _derive(rt, demand)])
 
@@ -65,7 +63,7 @@ def _bits(rt: Runtime, amount: int) -> Any:
     """`[rows, amount]` shares of uniform bits; candidates with a = 0 are thrown away."""
     field, spare = rt.field, spares(amount, 1 / rt.field.modulus)
     a = rt.take("random", (amount + spare,))
-    square = open_many(rt, damgard_nielsen(rt, a, a), "bit square")
+    square = opened_product(rt, a, a, "bit square")
     rt.check("bit square", jnp.sum(square != 0) >= amount)
     if spare:
         chosen = jnp.argsort(square == 0, stable=True)[:amount]

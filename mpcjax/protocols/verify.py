@@ -148,7 +148,7 @@ def _weighted(rt: Runtime, claim: Any, weights: Any) -> tuple[Any, Any, Any]:
         return field.mul(claim.w[:, None], weights[None]), claim.y, field.mul(claim.z, weights[None, :, 0])
     left = claim.x if isinstance(claim, Dots) else field.mul(claim.x, claim.weights)
     right = claim.y if isinstance(claim, Dots) else claim.x
-    x = field.mul(weights[None, :, :, None], left[:, None])
+    x = kernels.product_once(field, weights[None, :, :, None], left[:, None])
     y = jnp.broadcast_to(right[:, None], x.shape)
     z = field.dot(weights[None], claim.z[:, None], axis=-1)
     return x.reshape(rows, repeats, -1), y.reshape(rows, repeats, -1), z
@@ -169,15 +169,15 @@ def _projected(rt: Runtime, claim: Gram, u: Any, w: Any) -> tuple[Any, Any, Any]
 def _fold(rt: Runtime, x: Any, y: Any, z: Any) -> tuple[Any, Any, Any]:
     """One level: length N to ceil(N / pieces). Cost: 5 rounds, 2 pieces - 2 products and one challenge."""
     field, count = rt.field, pieces(rt.field, x.shape[-1])
-    xs, ys = in_pieces(x, count), in_pieces(y, count)[:, :, ::-1]
-    products = by_power(field, product_table(field, xs, ys))
+    xs, ys = in_pieces(x, count), in_pieces(y, count)
+    products = by_power(field, product_table(field, xs, ys)[..., ::-1])
     others = jnp.concatenate([products[..., : count - 1], products[..., count:]], axis=-1)
     terms = reduce_degree(rt, others, "fold")
     powers = kernels.powers(rt.field, challenge(rt, x.shape[1]), 2 * count - 1)
-    both = jnp.stack([xs, ys], axis=2)
-    folded = kernels.combine(field, powers[None, :, None, :count], both, axis=3)
     coefficients = jnp.concatenate([terms[..., : count - 1], z[..., None], terms[..., count - 1 :]], axis=-1)
-    return folded[:, :, 0], folded[:, :, 1], field.dot(coefficients, powers, axis=-1)
+    x = kernels.combined_once(field, powers[:, :count], xs, axis=2)
+    y = kernels.combined_once(field, powers[:, :count][:, ::-1], ys, axis=2)
+    return x, y, field.dot(coefficients, powers, axis=-1)
 
 
 def _open_last(rt: Runtime, x: Any, y: Any, z: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mpcjax import circuits
+from mpcjax._compat import x64
 from mpcjax.circuits import bits as bits_module
+from mpcjax.circuits import spelling
 from mpcjax.errors import Abort, BoundError
 from mpcjax.offline import Demand, count
 from tests.circuits._stock import (
@@ -31,6 +34,16 @@ def mask_of(rt, like):
 def mask_and_comparison(rt, x):
     mask = mask_of(rt, x)
     return *mask, circuits.is_negative(rt, x, mask=mask)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 61])
+def test_many_bits_spell_the_same_number(width, monkeypatch):
+    field = scheme_of(61).field
+    digits = field.from_int(np.random.default_rng(width).integers(0, 1 << 60, (3, 5, width)))
+    with x64():
+        expected = spelling.from_bits(field, jnp.asarray(digits))
+        monkeypatch.setattr(spelling, "MANY", 0)
+        assert (spelling.from_bits(field, jnp.asarray(digits)) == expected).all()
 
 
 def test_rejected_candidates_are_those_that_spell_p(monkeypatch):

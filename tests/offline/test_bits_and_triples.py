@@ -62,7 +62,7 @@ def secrets(scheme: Shamir, shares: Any) -> np.ndarray:
 
 
 class Candidates(Material):
-    """Random sharings of the given secrets in turn; honest double sharings."""
+    """Random sharings of the given secrets in turn; honest sharings of zero."""
 
     def __init__(self, scheme: Shamir, values: Any):
         self.scheme, self.values, self.keys = scheme, values, iter(jax.random.split(jax.random.key(0), 20))
@@ -70,9 +70,9 @@ class Candidates(Material):
     def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
         field, t = self.scheme.field, self.scheme.threshold
         count = math.prod(shape)
-        value = jnp.asarray(np.resize(self.values, count).astype(field.dtype)).reshape(shape)
-        degrees = {"random": [t], "double": [t, 2 * t]}[kind]
-        return tuple(self.scheme.share(value, uniform(field, next(self.keys), (d, *shape))) for d in degrees)
+        values, degree = {"random": (self.values, t), "zero": ([0], 2 * t)}[kind]
+        value = jnp.asarray(np.resize(values, count).astype(field.dtype)).reshape(shape)
+        return (self.scheme.share(value, uniform(field, next(self.keys), (degree, *shape))),)
 
 
 def bits_of(scheme: Shamir, values: Any, amount: int) -> np.ndarray:

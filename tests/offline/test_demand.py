@@ -17,7 +17,7 @@ from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
 
 SCHEME = Shamir(F31, 3, 1)
-DEMAND = Demand(random=5, double=4, bit=3, triple=2)
+DEMAND = Demand(random=5, double=4, zero=6, bit=3, triple=2)
 
 
 def numbered(demand: Demand) -> Stock:

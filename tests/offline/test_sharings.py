@@ -28,24 +28,28 @@ def runtime(scheme: Shamir, seed: Any = SEED) -> Any:
 @pytest.mark.parametrize(
     ("scheme", "amounts"),
     [
-        (Shamir(F61, 5, 2), (7, 4)),
-        (Shamir(F31, 3, 1), (5, 0)),
-        (Shamir(Field(5), 4, 1), (0, 3)),
-        (Shamir(F61, 2, 0), (2, 3)),
+        (Shamir(F61, 5, 2), (7, 4, 3)),
+        (Shamir(F31, 3, 1), (5, 0, 0)),
+        (Shamir(Field(5), 4, 1), (0, 3, 2)),
+        (Shamir(F61, 2, 0), (2, 3, 1)),
     ],
     ids=str,
 )
-def test_sharings_are_consistent(scheme: Shamir, amounts: tuple[int, int]) -> None:
+def test_sharings_are_consistent(scheme: Shamir, amounts: tuple[int, int, int]) -> None:
     def make(seed: Any) -> tuple[Stock, Any]:
         rt = runtime(scheme, seed)
         return make_sharings(rt, *amounts), rt.verified
 
     stock, verified = hasty(make)(SEED)
-    random, double = amounts
+    random, double, zero = amounts
     assert bool(verified)
     assert stock.arrays["random"][0].shape == (scheme.parties, random)
     low, high = stock.arrays["double"]
     assert low.shape == high.shape == (scheme.parties, double)
+    gaps = stock.arrays["zero"][0]
+    assert gaps.shape == (scheme.parties, zero)
+    assert np.all(scheme.consistent(gaps, 2 * scheme.threshold))
+    assert not np.any(scheme.reconstruct(gaps, 2 * scheme.threshold))
     everything = np.concatenate([stock.arrays["random"][0], low], axis=1)
     assert np.all(scheme.consistent(everything))
     assert np.all(scheme.consistent(high, 2 * scheme.threshold))

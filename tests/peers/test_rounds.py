@@ -230,10 +230,7 @@ def test_nobody_shows_a_share_of_the_output_before_it_is_said(monkeypatch: pytes
 # members that lie: the kinds of messages, and what comes of a lie to all and to one
 
 LIES = {
-    "offline/keys#3": False,
-    "offline/deal degree t#4": False,
-    "offline/first coin#6/deal": False,
-    "offline/first coin#7": False,
+    "offline/keys#2": False,
     "deal/coin#1": False,
     "deal/roll call": False,
     "deal/roll call/votes": True,
@@ -246,7 +243,7 @@ LIES = {
     "verify certificates/certificate#11": False,
     "open/output#1": True,
 }  # and whether it is a fast test
-BROADCASTS = {"offline/first coin#7", "deal/coin#1", "deal/roll call/votes", "deal/dealing check#4"} | {
+BROADCASTS = {"deal/coin#1", "deal/roll call/votes", "deal/dealing check#4"} | {
     label
     for label in LIES
     if label.split("/")[1].split("#")[0] in ("from king", "challenge", "last product", "certificate")
@@ -386,7 +383,7 @@ def test_after_so_many_committees_the_round_ends() -> None:
     """Whoever sits on it, every broadcast differs."""
 
     def cheat(who: int, receiver: int, label: str, x: np.ndarray) -> np.ndarray:
-        return wrong(x) if label == "offline/first coin#7/echo" else x
+        return wrong(x) if label == "deal/coin#1/echo" else x
 
     for error in play(consortium(net(cheat), attempts=2)):
         assert isinstance(error, Abort) and error.check == "echo" and "2 committees did not finish" in str(error)

@@ -106,6 +106,8 @@ class TapeMaterial(Material):
 
     def take(self, kind: str, shape: tuple[int, ...]) -> tuple[Any, ...]:
         scene, t = self.scene, self.scene.rt.scheme.threshold
+        if kind == "zero":
+            return (scene.share(scene.rt.field.zeros(shape), 2 * t),)
         first = self.mask(scene.tape.draw(shape))
         if kind == "random":
             return (scene.share(first),)

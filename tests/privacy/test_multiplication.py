@@ -10,6 +10,7 @@ import pytest
 
 from mpcjax.fields import Field
 from mpcjax.protocols import beaver, multiply
+from mpcjax.protocols.multiply import opened_product
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
 from tests.privacy._views import Scene, leaking_subsets
@@ -35,6 +36,15 @@ def with_triple(scene: Scene, x: Any, y: Any) -> None:
 def test_damgard_nielsen_for_every_pair_of_factors() -> None:
     """7 values of r, 7 and 49 of the noise of its halves, 49 of the inputs': 117,649 runs for each of 49 pairs."""
     assert leaking_subsets(SMALL, damgard_nielsen, EVERY) == []
+
+
+def at_once(scene: Scene, x: Any, y: Any) -> None:
+    opened_product(scene.rt, scene.share(x[None]), scene.share(y[None]), "product")
+
+
+def test_a_product_opened_at_once_says_nothing_else() -> None:
+    assert leaking_subsets(SMALL, at_once, EVERY, given=lambda x, y: x * y % 7) == []
+    assert leaking_subsets(SMALL, at_once, EVERY) == [(0,), (1,), (2,)]
 
 
 @pytest.mark.parametrize("scheme", [SMALL, ROBUST], ids=["checked", "corrected"])

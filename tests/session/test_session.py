@@ -121,7 +121,7 @@ def test_a_cheat_is_caught_and_the_round_repeated():
 
 def test_giving_up_is_an_abort_that_names_the_check():
     cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase="offline", attempts=9)
-    committee = mpcjax.simulate(parties=3, threshold=1, tamper=cheat, attempts=2)
+    committee = mpcjax.simulate(parties=4, threshold=1, tamper=cheat, attempts=2)
     with pytest.raises(Abort, match="2 committees in a row"):
         mpcjax.aggregate(jnp.ones((PEERS, LENGTH)), "rsa", committee=committee)
     assert len(committee.history) == 2

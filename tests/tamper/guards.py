@@ -80,9 +80,9 @@ def _a_mind_is_changed(off: Any) -> bool:
 
 _TINY = "test_tiny.py::test_every_error_at_every_message"
 
-# The positions of dealings: 15 masks for the smallest field, then what is handed out; party 1 of 3 expands its share from a
-# key, party 2 is sent it. The same error for party 0 itself and for party 3 of 4, while 1 and 2 expand theirs, is a proper
-# sharing of degree 2 of another value.
+# The positions of dealings: 15 masks for the smallest field, then what is handed out; party 1 of 4 expands its share of
+# degree t from a key, party 2 is sent it. The same error for party 0 itself and for party 3, while 1 and 2 expand theirs, is a
+# proper sharing of degree 2 of another value.
 GUARDS: dict[str, Guard] = {
     "echo": Guard(_disagreement, ("test_threads.py::test_equivocation_stops_all_honest_parties",)),
     "dealing": Guard(
@@ -90,7 +90,7 @@ GUARDS: dict[str, Guard] = {
         (_TINY, "test_dealing.py::test_bad_dealings_are_left_out"),
     ),
     "member": Guard(_liar_goes_free, ("test_dealing.py::test_a_member_that_lies_about_a_peer_is_named",)),
-    "double degree": Guard(_additive("sharings", label="deal degree t", position=53), (_TINY,)),
+    "double degree": Guard(_additive("sharings", parties=4, label="deal degree t", position=53), (_TINY,)),
     "double value": Guard(
         _additive("sharings", parties=4, label="deal degree 2t", position=ALL),
         ("test_tiny.py::test_every_error_in_sharings_of_degree_2t_that_are_sent",),

@@ -13,9 +13,9 @@ from mpcjax.sharing import Shamir
 
 
 def dealt(scheme: Shamir, key: Any, demand: Demand) -> Stock:
-    """Correct random, double, bit and triple sharings `[parties, amount]` that meet `demand`, from a `jax.random` key."""
+    """Correct random, double, zero, bit and triple sharings `[parties, amount]` that meet `demand`, from a `jax.random` key."""
     field, t = scheme.field, scheme.threshold
-    keys = iter(jax.random.split(key, 12))
+    keys = iter(jax.random.split(key, 13))
 
     def values(count: int) -> Any:
         return uniform(field, next(keys), (count,))
@@ -29,6 +29,8 @@ def dealt(scheme: Shamir, key: Any, demand: Demand) -> Stock:
     if demand.double:
         masks = values(demand.double)
         arrays["double"] = (shares(masks), shares(masks, 2 * t))
+    if demand.zero:
+        arrays["zero"] = (shares(field.zeros((demand.zero,)), 2 * t),)
     if demand.bit:
         arrays["bit"] = (shares(values(demand.bit) & field.dtype.type(1)),)
     if demand.triple:

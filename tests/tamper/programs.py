@@ -31,11 +31,12 @@ def _handing_out(demand: Demand) -> Callable[[Runtime, Any, Any], Answer]:
         scheme, field = rt.scheme, rt.field
         stock = prepare(rt, demand)
         verified = rt.verified
-        (random,), (low, high), (bit,), triple = (_taken(rt, stock, demand, kind) for kind in KINDS)
+        (random,), (low, high), (zero,), (bit,), triple = (_taken(rt, stock, demand, kind) for kind in KINDS)
         b, (x, y, z) = scheme.reconstruct(bit), (scheme.reconstruct(part) for part in triple)
         residual = [
             scheme.syndrome(jnp.concatenate([random, low, bit, *triple], axis=1)),
             scheme.reconstruct(field.sub(low, high), 2 * scheme.threshold),
+            scheme.reconstruct(zero, 2 * scheme.threshold),
             field.sub(field.square(b), b),
             field.sub(field.mul(x, y), z),
         ]
@@ -50,7 +51,7 @@ def _taken(rt: Runtime, stock: Stock, demand: Demand, kind: str) -> tuple[Any, .
     return stock.take(kind, (amount,)) if amount else none
 
 
-sharings = _handing_out(Demand(random=2, double=4))
+sharings = _handing_out(Demand(random=2, double=3, zero=1))
 bits = _handing_out(Demand(bit=1))
 triples = _handing_out(Demand(triple=1))
 offline = _handing_out(Demand(random=2, double=4, bit=2, triple=1))

@@ -27,14 +27,15 @@ def _none_wrong(program: Case, table: grid.Table, harmless: bool = True) -> None
     "name", [pytest.param(one, marks=pytest.mark.long if one == "triples" else ()) for one in SMALL]
 )
 def test_every_error_at_every_message(name: str) -> None:
-    """p = 7, three parties: six errors, on one element and on all, of every message of every party."""
-    program = case(name, 3, 3, 1)
+    """p = 7, three parties: six errors, on one element and on all, of every message of every party. Sharings: p = 31, five
+    parties, as three send each other keys alone."""
+    program = case(name, 5, 5, 2) if name == "sharings" else case(name, 3, 3, 1)
     # three inner products for three kings: no place is left over where an error would be harmless
     _none_wrong(program, grid.exhaustive(program, np.random.default_rng(1)), harmless=name != "gram")
 
 
 def test_every_error_in_sharings_of_degree_2t_that_are_sent() -> None:
-    """p = 7, four parties: among three, all is expanded from keys, and nothing of degree 2t is sent."""
+    """p = 7, four parties: among five, all of degree 2t is expanded from keys."""
     program = case("sharings", 3, 4, 1)
     _none_wrong(program, grid.exhaustive(program, np.random.default_rng(5)))
 
@@ -63,7 +64,7 @@ def test_every_error_at_a_certificate() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", SMALL)
 def test_every_error_at_every_element(name: str) -> None:
-    program = case(name, 3, 3, 1)
+    program = case(name, 3, 4, 1) if name == "sharings" else case(name, 3, 3, 1)
     # one wrong element of a sharing is always caught: there is no other that it could be consistent with
     _none_wrong(program, grid.every_element(program), harmless=name != "sharings")
 
