@@ -117,6 +117,7 @@ class Dealings:
 
     def replace(self, peer: int, found: list[np.ndarray]) -> None:
         """By what the peer has committed to."""
+        self.parts = {label: part.copy() for label, part in self.parts.items()}  # the program may have them, too
         kept = [*self.vectors, *self.salts, *self.parts.values()]
         for of_all, one in zip(kept, found, strict=True):
             of_all[peer] = one

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mpcjax._compat import as_here
 from mpcjax.errors import Abort
 from mpcjax.peers.answers import Answers
 from mpcjax.peers.attempt import Task, attempt
@@ -35,6 +36,7 @@ from mpcjax.seeds import Keys, keys_of
 LOG = logging.getLogger("mpcjax.peers")
 LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
 # until it is lost
+AHEAD = 3  # rounds before it has a seat a peer compiles what members run
 _BEGUN = struct.Struct("<cIH")  # an attempt at a round
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
 
@@ -74,7 +76,7 @@ class Node:
         self.conduct, self.last, self._before = Conduct(), -1, -1  # the last round, and the one before
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
-        self._giving = Giving(links)
+        self._giving, self._prepares = Giving(links), False
         self._begun: dict[int, tuple[int, int]] = {}  # by peer, the last attempt that it has said to have begun
         self._answers: Answers | None = None  # of this peer's dealing in the attempt in progress
         self._lock = threading.Lock()
@@ -121,6 +123,15 @@ class Node:
         committees = [list(members) for members, _ in failed]
         self._ended(number, dataclasses.replace(self.history.blank, conduct=self.conduct, stands=False))
         raise _no_outcome(number, f"{len(committees)} committees did not finish: {committees}", opened)
+
+    def prepare(self, number: int) -> None:
+        """Compiles what a member runs, in another thread, if this peer is to have a seat in round `number` or soon after.
+
+        Who has none needs neither the time nor the memory. In a second attempt, or a dispute, it is waited for."""
+        soon = (self.election.members((k, 0), self.conduct.undrawn) for k in range(number, number + AHEAD))
+        if not self._prepares and any(self.links.me in members for members in soon):
+            self._prepares = True
+            threading.Thread(target=as_here(self.programs.compile), args=(True,), name="mpcjax-compile").start()
 
     def missed(self, number: int) -> tuple[Round | None, bool]:
         """A round in which this peer had no part, from the others, None where it has no outcome; and whether it was still

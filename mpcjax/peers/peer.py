@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import api
-from mpcjax._compat import as_here, x64_scope
+from mpcjax._compat import x64_scope
 from mpcjax._trees import stack_rows
 from mpcjax.arguments import public_of
 from mpcjax.committee import committee_size
@@ -148,7 +147,9 @@ class Peer:
         public = public_of(rule, own, shape, weights, center, reference)
         if node is None or node.programs.setup != setup:
             node = self._prepared(setup)
+            node.prepare(round)
         done = self._missed(node, round) if self._behind else self._done(node, round, np.asarray(matrix[0]), public)
+        node.prepare(round + 1)
         report = self._report(setup, done)
         api.say_if_nobody(setup, report)
         return api.Result(unravel(jnp.asarray(done.outcome.value)), report)
@@ -195,8 +196,6 @@ class Peer:
     def _prepared(self, setup: Any) -> Node:
         made = programs(setup)
         LOG.info("compiled dealer_seconds=%.1f", made.compile(member=False))
-        # who has no seat at first can begin: what a member runs is compiled meanwhile, and waited for with the first seat
-        threading.Thread(target=as_here(made.compile), args=(True,), name="mpcjax-compile").start()
         election = Election(self.seed, self.peers, self.terms.committee)
         self._node = Node(
             self.links, election, made, corrupt=self.terms.corrupt, attempts=self.terms.attempts,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.checks import verdict
@@ -62,8 +63,8 @@ class Wire(Outside):
         return found
 
     def again(self) -> None:
-        """Goes through the dealing phase once more: what came of its marks is what came before."""
-        self._again = dict(self._before)
+        """Goes through the dealing phase once more: what came of its marks is what came before, with what was replaced."""
+        self._again = self._before | {label: part[None] for label, part in self._dealings.parts.items()}
 
     def false(self, well: np.ndarray) -> np.ndarray:
         """Which peers are proven corrupt, as dealers, `[peer]` bool; `well`: who has dealt well."""
@@ -122,7 +123,7 @@ class Wire(Outside):
 
     # peers and members
 
-    def _peers(self, mark: Mark, label: str, x: np.ndarray) -> np.ndarray | None:
+    def _peers(self, mark: Mark, label: str, x: np.ndarray) -> Any:
         """Every part of a dealing goes with the digests of what all members are sent, and what makes each a secret."""
         talk, dealing, seats = self.talk, self.answers.dealing, range(*mark.to)
         dealing.add(label, seats, x[:, 0])
@@ -138,7 +139,12 @@ class Wire(Outside):
         digests = talk.of_peers(label + DIGESTS, own, due) if seats else np.stack([own] * talk.links.peers)
         found = talk.of_peers(label, x[self.seat, 0], due) if self.seat in seats else None
         self._dealings.add(label, found, digests, talk.missed)
-        return np.zeros((1, self.links.peers, *x.shape[2:]), x.dtype) if found is None else found[None]
+        if found is None:
+            return np.zeros((1, self.links.peers, *x.shape[2:]), x.dtype)
+        # where the program has it; a view, so that it lies in memory once
+        given = jnp.asarray(found[None])
+        self._dealings.parts[label] = np.asarray(given)[0]
+        return given
 
     def _said(self, mark: Mark, label: str, said: np.ndarray) -> np.ndarray | None:
         """Members vote: who has dealt, to what it is committed, and what most heard that it says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from mpcjax.peers.answers import Answers
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.talk import Talk
+from mpcjax.peers.wire import Wire
 from tests.peers._cheats import stands_by, wrong
 from tests.peers._consortium import PEERS, consortium, play
 from tests.peers._memory import Net
@@ -78,14 +80,21 @@ def test_a_member_is_not_called_silent_for_dealers_that_another_delays(monkeypat
 
 
 def test_a_dealer_waits_for_a_coin_for_as_long_as_members_may_wait_for_each_other() -> None:
-    """A corrupt member is slow with all that it sends before the first coin, together longer than any patience."""
-    offline = {
-        "offline/" + label: 0.7 * PATIENCE
-        for label in ("keys#3", "first coin#6/deal", "first coin#7", "first coin#7/echo")
-    }
-    slow = {(CHEAT, label): wait for label, wait in offline.items()}
-    _, done = played(slowly({}, slow))
-    assert done.attempt == 0 and left_out(done) == set()
+    """A corrupt member may be slow, in time each time, with all that it sends before a coin. `stopped` ends the wait earlier."""
+    waits = list[float]()
+
+    def each(labels: Any, when: Any, like: Any, until: float, stopped: Any) -> Any:
+        waits.append(until)
+        assert stopped is talk.stopped
+        yield 0, like
+        yield 1, like
+
+    wire: Any = object.__new__(Wire)
+    wire.links, wire.members = SimpleNamespace(each=each), (0, 1, 2)
+    wire.talk = talk = SimpleNamespace(
+        when=(0, 0), long=NEVER, threshold=1, stopped=lambda: False, together=lambda: None
+    )
+    assert wire._hear("deal/told#1", np.ones(3)).tolist() == [1, 1, 1] and waits == [NEVER]
 
 
 def corrupted(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, instead: Callable[..., Any]) -> None:

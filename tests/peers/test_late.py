@@ -168,7 +168,7 @@ def test_of_rounds_that_are_over_nothing_is_kept_however_they_ended(missed: bool
     done = play(nodes, 0)[LATE]
     node._giving._given.add((1, (0, 0)))
     assert list(node._decisions) == [(0, 0)] and (node._giving._packed or LATE not in done.members)
-    net.cheat = lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
+    net.cheat = lambda who, to, label, x: x ^ 1 if label == "deal/coin#1/echo" else x
     ends = play(nodes, 1, without=(LATE,) if missed else ())
     assert isinstance(ends[1], Abort)
     if missed:
@@ -229,7 +229,7 @@ def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
 def test_attempts_that_failed_leave_room_for_more() -> None:
     """What honest peers say of a round whose committees all fail is kept whole."""
     net = Net(
-        PEERS, patience=2.0, slot=0.1, cheat=lambda who, to, label, x: x ^ 1 if label.endswith("coin#7/echo") else x
+        PEERS, patience=2.0, slot=0.1, cheat=lambda who, to, label, x: x ^ 1 if label == "deal/coin#1/echo" else x
     )
     nodes = consortium(net, attempts=3)
     early = nodes[LATE]._early

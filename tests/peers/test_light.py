@@ -12,6 +12,8 @@ import pytest
 
 from mpcjax._compat import x64
 from mpcjax.peers.early import Early
+from mpcjax.peers.election import Election
+from mpcjax.peers.node import AHEAD
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.programs import Programs
 from mpcjax.segments.steps import Segment
@@ -52,7 +54,9 @@ def test_only_who_has_a_seat_needs_the_programs_of_members_and_before_it_says_th
         assert (("compiled", True) in mine) == (peer in members)
 
 
-def test_a_peer_compiles_what_members_run_behind_its_first_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_compiles_what_members_run_behind_its_rounds_and_before_it_has_a_seat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     compilations, done = list[tuple[bool, bool]](), threading.Event()
 
     def compile(programs: Programs, member: bool) -> float:
@@ -62,14 +66,21 @@ def test_a_peer_compiles_what_members_run_behind_its_first_round(monkeypatch: py
         return 0.0
 
     monkeypatch.setattr(Programs, "compile", compile)
-    setup = compiled().setup
+    setup, election = compiled().setup, Election(SEED, 20, 3)
     compilations.clear()
-    net, terms = Net(PEERS), SimpleNamespace(corrupt=1, committee=3, attempts=2)
+    net, terms = Net(20), SimpleNamespace(corrupt=1, committee=3, attempts=2)
+    first = {me: next(k for k in range(1000) if me in election.members((k, 0))) for me in range(20)}
+    me = max(first, key=lambda one: first[one])
     peer = object.__new__(Peer)
-    peer.links, peer.seed, peer.terms, peer._node = net.ends[0], SEED, terms, None  # type: ignore[assignment]
-    peer._early = Early(PEERS, 1, 1 << 20)
+    peer.links, peer.seed, peer.terms, peer._node = net.ends[me], SEED, terms, None  # type: ignore[assignment]
+    peer._early = Early(20, 1, 1 << 20)
     with x64():
-        assert peer._prepared(setup).programs.setup == setup
+        node = peer._prepared(setup)
+        for number in range(first[me] - AHEAD + 1):
+            node.prepare(number)
+    assert compilations == [(False, True)], "it has no seat soon"
+    for number in range(first[me] - AHEAD + 1, first[me] + 1):
+        node.prepare(number)
     assert done.wait(30.0) and compilations == [(False, True), (True, False)]
 
 
