@@ -51,7 +51,7 @@ class Wire(Outside):
 
     def meet(self, mark: Mark, step: str, due: Any, *x: Any) -> Any:
         label = f"{mark.phase}/{mark.label}{step}"
-        if label in self._again and mark.kind != "check":
+        if label in self._again:
             return self._again.pop(label)
         if mark.phase == ALL[-1] and not self._opened and self.seat is not None:
             self._may_open(label)

@@ -63,10 +63,10 @@ def misses(members: tuple[int, ...], peer: int, times: int = 1) -> Cheat:
 
 
 def useless_towards(sender: int, receivers: tuple[int, ...], label: str) -> Cheat:
-    """What `sender` sends these under a label that starts so is of another shape: as if it did not come, but nobody waits."""
+    """What `sender` sends these under `label` is of another shape: as if it did not come, but nobody waits."""
 
     def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
-        return x[:0] if who == sender and receiver in receivers and name.startswith(label) else x
+        return x[:0] if who == sender and receiver in receivers and name == label else x
 
     return cheat
 
