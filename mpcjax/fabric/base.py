@@ -106,7 +106,7 @@ class Fabric(abc.ABC):
 
         Gives `present [n]`, true where no member missed a message of the peer, and `said [n, K]` of all, as most members
         heard it: the same at every party. The peers' words go along with what they dealt before; the members' vote is a
-        broadcast, 2 rounds.
+        broadcast, 2 rounds. Digests of dealings, between real parties, are not counted.
         """
         self.ledger.add(label, "peers", 0, 0.0, float(said.shape[1]))
         self.ledger.add(

@@ -1,4 +1,4 @@
-"""Random and double sharings of three parties, expanded from keys that two of them have in common: nothing is sent.
+"""Random and double sharings of three parties, expanded from keys that two of them have in common: nothing else is sent.
 
 Party j sends the next one a key, once; what the two expand from it they both know, and the third does not. Each of these
 values n is shared by a polynomial that is 0 at the third party, n times x_3 - x or a multiple, so everybody computes its
@@ -27,6 +27,7 @@ from mpcjax.sharing import Shamir
 
 
 def suits(scheme: Shamir) -> bool:
+    """Whether these are three parties of which one may be corrupt."""
     return (scheme.parties, scheme.threshold) == (3, 1)
 
 

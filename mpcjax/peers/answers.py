@@ -25,7 +25,7 @@ SEALED, NAMED = b"s", b"n"  # what is asked for
 LABEL = {SEALED: "deal/sealed", NAMED: "deal/named"}
 _ASKED = struct.Struct("<cIHc")
 _SAID = struct.Struct("<I")  # bytes of what members said, before it and the coins
-BYTES = 1 << 20  # of a question: keys of members, or coins and what members said; an honest one is much shorter
+BYTES = 1 << 16  # of a question: a channel takes no longer notice, and an honest one is much shorter
 
 
 class Answers:
@@ -87,7 +87,7 @@ class Answers:
         return found
 
     def named(self, what: bytes) -> np.ndarray:
-        """Which members said in the check what does not follow from what they were sent, `[m]` uint8. `what`: see `about`."""
+        """Which members said in the check what does not follow from what they were sent, `[m]` uint8. `what`: see `question`."""
         (size,) = _SAID.unpack(what[: _SAID.size])
         said, told = what[_SAID.size : _SAID.size + size], what[_SAID.size + size :]
         each, me, wrong = size // len(self.members), self.links.me, list[bool]()
@@ -97,6 +97,6 @@ class Answers:
         return np.array(wrong, np.uint8)
 
 
-def about(said: bytes, told: bytes) -> bytes:
+def question(said: bytes, told: bytes) -> bytes:
     """What a dealer is asked about: what all members said of its dealing in the check, by seat, and all coins."""
     return _SAID.pack(len(said)) + said + told

@@ -50,10 +50,13 @@ def attempt(programs: Programs, wire: Wire, task: Task) -> Outcome | None:
             state, standing = programs.phases[name].run(wire, *given)
             continue
         try:
-            state, standing = programs.phases[name].run(wire, *given)
+            found = programs.phases[name].run(wire, *given)
         except Again:
+            found = None  # once more outside of this clause: the exception holds the arrays of the first pass
+        if found is None:
             wire.again()
-            state, standing = programs.phases[name].run(wire, *given)
+            found = programs.phases[name].run(wire, *given)
+        state, standing = found
         _require_dealers(wire, state["well"])
         said = {"fits": state["fits"], "false": wire.false(state["well"])}
     if not bool(standing.ok):  # every check stops at once; a result that is not verified must not leave this place

@@ -6,7 +6,8 @@ complain, the dealer seals what they should have to keys that they make for that
 them can deny that it came, and nobody else reads it. Who finds something else in it shows the key, and all see who lied.
 
 Guarantee (t < m/2, a synchronous network): an honest dealer is not left out, whatever corrupt members say, and its update is
-seen by nobody. A member that lies about what it was sent is named; a dealer whose sealed parts are wrong, too.
+seen by nobody. A member that denies what was sealed for it is named, as is a dealer whose sealed parts are wrong; who
+complains in vain is not, up to `corrupt` dealers a round.
 Cost, only where somebody complains: three broadcasts, and the parts of those that complain to all members.
 """
 
@@ -77,8 +78,8 @@ class Complaints:
         self._judge(label, self._told(f"{label}/shown", list(sealed), unfit), keys, sealed, committed)
         settled = {peer for peer, _ in pairs} - {pair[0] for pair in keys if pair not in sealed} - self.false
         good = {peer: parts for (peer, _), parts in right.items() if parts is not None and peer in settled}
-        for peer, parts in good.items():
-            self.dealings.replace(peer, parts)
+        if good:
+            self.dealings.replace(good)
         return settled, bool(good)
 
     def _told(self, label: str, pairs: list[Pair], mine: dict[Pair, bytes]) -> dict[Pair, bytes]:

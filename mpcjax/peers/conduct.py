@@ -20,7 +20,7 @@ class Conduct:
     `silent`: more than t members of a committee signed that they said nothing any more, did not show what they had to, or
     complained about more peers than are corrupt. Not drawn until they have dealt in a round.
     `caught`: proven to have cheated: they told members different things, sent wrong shares that were corrected, said
-    something false of a dealing or dealt badly, or failed a certificate. Never drawn again.
+    something false of a dealing or dealt badly and answered when asked, or failed a certificate. Never drawn again.
     """
 
     away: frozenset[int] = frozenset()

@@ -115,12 +115,13 @@ class Dealings:
                 return None
         return found
 
-    def replace(self, peer: int, found: list[np.ndarray]) -> None:
-        """By what the peer has committed to."""
+    def replace(self, good: dict[int, list[np.ndarray]]) -> None:
+        """By what these peers have committed to."""
         self.parts = {label: part.copy() for label, part in self.parts.items()}  # the program may have them, too
         kept = [*self.vectors, *self.salts, *self.parts.values()]
-        for of_all, one in zip(kept, found, strict=True):
-            of_all[peer] = one
+        for peer, found in good.items():
+            for of_all, one in zip(kept, found, strict=True):
+                of_all[peer] = one
 
     def packed(self, peer: int) -> np.ndarray:
         """What this member was sent by a peer, uint8: for `shown`."""

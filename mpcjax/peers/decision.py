@@ -21,13 +21,15 @@ everybody: again all honest peers start within the time of a message. Peers that
 with the corrupt ones. Who gets no start at all is `Lost`: it asks the others for what they have, or stops.
 
 A member that computes, or waits for others to begin, when slot 1 begins says then that it aborts: it is not silent, and may
-still vouch. Silent is who has begun and says nothing at all.
+still vouch. Silent is who has begun and says nothing at all, and of whom more than t members say that it did not show what it
+must, or complained about more than f peers (`Talk.blame`).
 
 For outcomes slot 0 lasts one slot longer, in which the slower members finish; for silence, so long that all are heard. An
 outcome is accepted at once: in a round that nobody disturbs nothing is waited for.
 
 Members sign what they broadcast, by the number of the broadcast. Who gets two signatures of one member for one broadcast
-shows them to everybody, and the members sign that it is *caught*: t + 1 of them, one of them honest, have seen the proof.
+shows them to everybody, and the members sign that it is *caught*: t + 1 of them, one of them honest, have seen the proof. So do
+they of a member that a check or a dispute proves corrupt.
 
 A member says that it has *opened* before it sends its share of the output, and sends it when it has accepted that t + 1 say so.
 So all agree, too, on whether anybody may have seen an output of an attempt that failed; corrupt members cannot claim it alone.
@@ -237,7 +239,7 @@ class Decision:
             return Claim(OPENED) in self._accepted
 
     def caught(self) -> tuple[int, ...]:
-        """Members of whom all agree, once there is a result, that they told others different things."""
+        """Members of whom all agree, once there is a result, that they are proven corrupt."""
         with self._changed:
             return self._named(CAUGHT)
 

@@ -4,9 +4,9 @@ The dealer knows what every member should have said, and names those that said s
 members what it was sent, of which they know the digest; they compute what it should have said. Either it lied, or the
 dealer did, or the dealing is bad. Of an honest dealer nothing is shown but what corrupt members have.
 
-Guarantee (t < m/2, a synchronous network): an honest dealer is not left out, and of a member that lies about it all honest
-members see the proof. Cost, only where shares do not fit: as many dealing phases as there are members at the dealer, one for each
-member that is named at all of them, and two broadcasts.
+Guarantee (t < m/2, a synchronous network): an honest dealer that computes as many dealing phases as there are members within
+two patiences is not left out, and of a member that lies about it all honest members see the proof. Cost, only where shares do
+not fit: these phases at the dealer, one for each member that is named at all of them, and two broadcasts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 
 import numpy as np
 
-from mpcjax.peers.answers import LABEL, NAMED, Answers, about
+from mpcjax.peers.answers import LABEL, NAMED, Answers, question
 from mpcjax.peers.dealings import Dealings
 from mpcjax.peers.replay import Parts
 from mpcjax.peers.talk import Talk, pieces
@@ -24,7 +24,8 @@ Named = dict[int, list[int]]  # seats that a dealer names, by dealer
 
 
 class Disputes:
-    """Of one attempt. `answered`: dealers that have named members, and whose dealing is bad if it does not fit all the same."""
+    """Of one attempt. `answered`: dealers that have said whom they blame, also nobody: their dealing is bad if it does not fit
+    all the same."""
 
     def __init__(self, talk: Talk, answers: Answers, dealings: Dealings, corrupt: int):
         self.talk, self.answers, self.dealings, self.corrupt = talk, answers, dealings, corrupt
@@ -54,7 +55,7 @@ class Disputes:
     def _named(self, label: str, said: np.ndarray, disputed: np.ndarray, told: bytes) -> Named:
         """Whom each dealer names, as more than t members have heard it: at most t, or it says nothing."""
         talk, peers = self.talk, np.flatnonzero(disputed).tolist()
-        own = self.answers.ask(NAMED, {peer: about(said[:, peer].tobytes(), told) for peer in peers})
+        own = self.answers.ask(NAMED, {peer: question(said[:, peer].tobytes(), told) for peer in peers})
         likes = {peer: np.empty(len(talk.members), np.uint8) for peer in peers}
         held = talk.from_some({peer: (peer, LABEL[NAMED], like) for peer, like in likes.items()}, own)
         heard = talk.spread(f"{label}/named", held, likes)

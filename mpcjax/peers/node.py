@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from mpcjax._compat import as_here
 from mpcjax.errors import Abort
 from mpcjax.peers.answers import Answers
 from mpcjax.peers.attempt import Task, attempt
+from mpcjax.peers.begun import Begun
 from mpcjax.peers.claims import ABORT, VOUCH, Claim, about
 from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.decision import Decision
@@ -37,7 +37,6 @@ LOG = logging.getLogger("mpcjax.peers")
 LONG = 20  # times the patience of a message go by until a member stops; twice that until it signs that it has waited, thrice
 # until it is lost
 AHEAD = 3  # rounds before it has a seat a peer compiles what members run
-_BEGUN = struct.Struct("<cIH")  # an attempt at a round
 KeysFor = Callable[[tuple[int, int], int, int], Keys]
 
 
@@ -77,7 +76,7 @@ class Node:
         self._decisions: dict[tuple[int, int], Decision] = {}
         self._early = early or Early(links.peers, corrupt, room(links.peers, election.size))
         self._giving, self._prepares = Giving(links), False
-        self._begun: dict[int, tuple[int, int]] = {}  # by peer, the last attempt that it has said to have begun
+        self._begun = Begun(links)
         self._answers: Answers | None = None  # of this peer's dealing in the attempt in progress
         self._lock = threading.Lock()
         self.history = History(links, corrupt, Record(0, (0,) * election.size, Conduct(), self._blank()))
@@ -153,7 +152,7 @@ class Node:
         begun = time.monotonic()
         self.links.advance(when)
         decision = self._decide(when, members, begun)
-        self._say_to_all(_BEGUN.pack(b"R", *when))  # from now on its silence would be its own
+        self._begun.say(when)
         LOG.info("attempt round=%d attempt=%d members=%s", *when, list(members))
         long, least = begun + LONG * self.links.patience, self.links.peers - self.corrupt
 
@@ -208,8 +207,7 @@ class Node:
         has started an honest member has waited for them, and there is nothing left to wait for.
 
         Who vouches need not wait: n - f have dealt."""
-        others = set(range(self.links.peers)) - {self.links.me}
-        while 1 + sum(self._has_begun(peer, wire.talk.when) for peer in others) < 2 * self.corrupt + 1:
+        while self._begun.count(wire.talk.when) < 2 * self.corrupt + 1:
             if decision.started():
                 return True
             if time.monotonic() >= wire.talk.long:
@@ -238,7 +236,7 @@ class Node:
     def _decide(self, when: tuple[int, int], members: tuple[int, ...], begun: float) -> Decision:
         def owes(who: int) -> bool:
             waited = time.monotonic() - begun >= self.links.patience
-            return waited or self._has_begun(who, when) or self.links.left(who)
+            return waited or self._begun.has(who, when) or self.links.left(who)
 
         with self._lock:  # what comes meanwhile waits, and is heard after what came long ago
             decision = Decision(
@@ -267,10 +265,7 @@ class Node:
 
     def _serves(self, peer: int, data: bytes) -> bool:
         """Whether a notice was about no attempt's end, and has been seen to."""
-        if data[:1] == b"R" and len(data) == _BEGUN.size:
-            _, number, attempt = _BEGUN.unpack(data)
-            self._begun[peer] = number, attempt
-            self.links.takes_part(peer)
+        if self._begun.hear(peer, data):
             return True
         answers = self._answers
         if answers is not None and answers.hear(peer, data):
@@ -282,18 +277,10 @@ class Node:
         away, gone = self.conduct.away, self.conduct.gone
 
         def absent(peer: int) -> bool:
-            missed_twice = peer in gone and not self._has_begun(peer, (self._before, 0))
-            return not self._has_begun(peer, (number, 0)) and (missed_twice or (peer in away and self.links.left(peer)))
+            missed_twice = peer in gone and not self._begun.has(peer, (self._before, 0))
+            return not self._begun.has(peer, (number, 0)) and (missed_twice or (peer in away and self.links.left(peer)))
 
         return absent
-
-    def _has_begun(self, peer: int, when: tuple[int, int]) -> bool:
-        """Whether it has said that it goes through this attempt, or a later one."""
-        return self._begun.get(peer, (-1, 0)) >= when
-
-    def _say_to_all(self, data: bytes) -> None:
-        for peer in set(range(self.links.peers)) - {self.links.me}:
-            self.links.notify(peer, np.frombuffer(data, np.uint8))
 
     def _blank(self) -> Outcome:
         setup = self.programs.setup

@@ -23,7 +23,7 @@ class Outcome:
 
     @classmethod
     def of(cls, state: dict[str, Any], said: dict[str, Any], accused: Any) -> Outcome:
-        """`state` in the end, and what peers `said` of themselves."""
+        """`state` in the end; `said`: of `fits` and `false`, which are not in it any more."""
         bits = {name: np.asarray((said | state)[name], bool) for name in BITS}
         order = np.asarray(state.get("order", ()), np.int32)
         return cls(np.asarray(state["value"], np.float32), bits, np.asarray(accused, bool), order)

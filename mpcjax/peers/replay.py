@@ -32,7 +32,7 @@ class _Said(Exception):
         super().__init__()
 
 
-class _Again(Outside):
+class _AsSent(Outside):
     """`told`: the bytes of all coins, in their order."""
 
     def __init__(self, dealings: dict[int, Parts], told: bytes):
@@ -64,14 +64,13 @@ class Replay:
         """What the member at `seat`, sent these `dealings` by peer, has to say of all peers: `[peer, R]`."""
         programs = self.programs
         programs.compile(member=True)  # a peer without a seat may not have yet
-        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), programs.phases[OFFLINE].result)
+        stocks, standing = programs.phases[OFFLINE].result
+        stock, standing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), (stocks[0], standing))
         update = np.zeros((1, programs.setup.length), np.float32)
         state = starting(update, self.public, np.int32(0))
         where = np.array([seat], np.int32)
         try:
-            programs.phases[ALL[0]].run(
-                _Again(dealings, told), keys_of(SEED, 0, 0), where, blank[0][0], state, blank[1]
-            )
+            programs.phases[ALL[0]].run(_AsSent(dealings, told), keys_of(SEED, 0, 0), where, stock, state, standing)
         except _Said as said:
             return said.what
         raise AssertionError("the dealing phase has no check")

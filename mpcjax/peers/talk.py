@@ -1,8 +1,8 @@
 """How members of a committee talk: to each other, to all alike with an echo, and to the peers that deal to them.
 
 Guarantee (t corrupt members, any number of corrupt peers): what comes out of a broadcast is the same at all honest members,
-or they stop. A member that does not send what is due, or something of another shape, ends the attempt. Nothing is broadcast
-before all members have received what was sent before.
+or they stop. A member that does not send what is due, or something of another shape, ends the attempt. No coin is opened before
+all members have, or wait no more for, what was dealt before.
 """
 
 from __future__ import annotations
@@ -131,13 +131,17 @@ class Talk:
         return found
 
     def _handed(self, label: str, holders: list[int], own: Any, like: Any, wanted: bytes) -> np.ndarray:
+        """Of t + 1 that hold it one is honest: these give it to those that do not."""
+        givers = holders[: self.threshold + 1]
         if self.seat in holders:
-            for seat in set(self.others) - set(holders):
+            for seat in set(self.others) - set(holders) if self.seat in givers else ():
                 self.send(self.members[seat], label, own)
             return own
-        labels = {self.members[seat]: label for seat in holders}
+        labels = {self.members[seat]: label for seat in givers}
         for _, x in self.links.each(labels, self.when, like, self.due(), self.stopped):
             if digest(x).tobytes() == wanted:
+                for who in labels:  # or copies that nobody takes would leave no room for notices
+                    self.links.forget(who, self.when, label)
                 return x
         raise Lost(self.links.me, label, "no member gave what more than t of them say they have")
 
@@ -170,8 +174,11 @@ class Talk:
         """By name what peers send, of those that do in time. `own`: by label, what this one sends."""
         until, found = self.due(meeting=True), {}
         for name, (peer, label, like) in due.items():
+            if peer == self.links.me:
+                found |= {name: own[label]} if label in own else {}
+                continue
             try:
-                found[name] = own[label] if peer == self.links.me else self.receive(peer, label, like, until)
+                found[name] = self.receive(peer, label, like, until)
             except Lost as lost:
                 self.missed[peer] = lost.why
         return found

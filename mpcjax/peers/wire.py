@@ -65,6 +65,7 @@ class Wire(Outside):
     def again(self) -> None:
         """Goes through the dealing phase once more: what came of its marks is what came before, with what was replaced."""
         self._again = self._before | {label: part[None] for label, part in self._dealings.parts.items()}
+        self._before = {}
 
     def false(self, well: np.ndarray) -> np.ndarray:
         """Which peers are proven corrupt, as dealers, `[peer]` bool; `well`: who has dealt well."""
@@ -190,6 +191,7 @@ class Wire(Outside):
     def _shown(self, mark: Mark, label: str, said: np.ndarray, disputed: np.ndarray) -> np.ndarray:
         """What members should have said of the dealings that are disputed. With it nothing is left to ask of dealings."""
         self._before = {}
-        if not disputed.any():
-            return said
-        return self._disputes.settle(label, said, disputed, b"".join(self._coins))
+        if disputed.any():
+            said = self._disputes.settle(label, said, disputed, b"".join(self._coins))
+        self._dealings.parts = {}
+        return said

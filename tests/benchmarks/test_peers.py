@@ -89,4 +89,5 @@ def test_a_small_circuit_is_counted():
     job = bench_circuits.Job("multiplications", "multiplication", bench_circuits.product, 2, 100)
     found = bench_circuits.traffic(job, bench_circuits.scheme_of(3))
     assert [row["unit"] for row in found] == ["bytes/multiplication"] * 2
-    assert all(row["value"] > 8 and row["parties"] == 3 and row["security"] for row in found)
+    assert all(row["parties"] == 3 and row["security"] for row in found)
+    assert sum(row["value"] for row in found) > 8, "offline three parties send nothing but keys"

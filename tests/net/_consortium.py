@@ -48,11 +48,12 @@ class Consortium:
     def config(self, index: int, **changes) -> Config:
         return configs.parse(self.values(index, **changes), self.folder)
 
-    def channels(self, index: int, config: Config | None = None, **changes) -> Channels:
-        """Started channels, closed with the consortium; for a second time, after the first was closed."""
+    def channels(self, index: int, config: Config | None = None, before=lambda made: None, **changes) -> Channels:
+        """Started channels, closed with the consortium; for a second time, after the first was closed. `before` they start."""
         config = config or self.config(index, **changes)
         listener, self.listeners[index] = self.listeners[index], None
         made = Channels(config, config.identity(), listener=listener)
+        before(made)
         made.start()
         self.stack.callback(made.close, 0.0)
         return made

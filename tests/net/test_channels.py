@@ -261,8 +261,11 @@ def test_notices_go_before_what_waits(consortium):
         b.send("a", data(f"bulk {k}", array=np.zeros(1 << 19, np.uint8)))
     for k in range(3):
         b.notify("a", np.full(4, k, np.uint8))
-    a = consortium.channels(0)
-    a.on_notice(lambda peer, notice: heard.append((peer, int(notice[0]), a._link("b")[1].inbox.used)))
+
+    def listens(made):
+        made.on_notice(lambda peer, notice: heard.append((peer, int(notice[0]), made._link("b")[1].inbox.used)))
+
+    a = consortium.channels(0, before=listens)  # or what comes at once would be lost
     until(lambda: len(heard) == 3)
     assert heard == [(1, 0, 0), (1, 1, 0), (1, 2, 0)]
     for k in range(3):

@@ -312,4 +312,4 @@ def test_who_says_that_it_is_back_while_another_compiles_is_heard() -> None:
     net, early = Net(PEERS), Early(PEERS, 1, 1 << 20)
     early.keep(2, np.frombuffer(struct.pack("<cIH", b"R", 3, 1), np.uint8))
     made = consortium(net)[0]
-    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._begun == {2: (3, 1)}
+    assert Node(net.ends[0], made.election, made.programs, corrupt=1, early=early)._begun.last == {2: (3, 1)}

@@ -40,13 +40,14 @@ def test_only_who_has_a_seat_needs_the_programs_of_members_and_before_it_says_th
     nodes, happened = consortium(net), [list[Any]() for _ in range(PEERS)]
     for peer, node in enumerate(nodes):
         node.programs = Watched(node.programs, happened[peer])  # type: ignore[assignment]
-        say = node._say_to_all
+        say = node._begun.say
 
-        def said(data: bytes, mine: list[Any] = happened[peer], say: Any = say) -> None:
+        def said(when: tuple[int, int], mine: list[Any] = happened[peer], say: Any = say, node: Any = node) -> None:
+            assert when in node._decisions, "what is said of the attempt from now on is heard"
             mine.append("begun")
-            say(data)
+            say(when)
 
-        node._say_to_all = said  # type: ignore[method-assign]
+        node._begun.say = said  # type: ignore[method-assign]
     members = play(nodes)[0].members
     for peer, mine in enumerate(happened):
         compilations = [("compiled", True)] if peer in members else []

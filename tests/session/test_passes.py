@@ -136,8 +136,8 @@ def test_the_plan_is_what_the_passes_send(one_lane):
     ]
 
 
-PLACES = (
-    ("offline", ""), ("deal", ""), ("verify certificates", ""), ("score", "multiply"), ("weigh", "multiply"),
+PLACES = (  # offline three parties send nothing but keys
+    ("deal", ""), ("verify certificates", ""), ("score", "multiply"), ("weigh", "multiply"),
     ("reduce", "combination"), ("reduce", "coin"), ("verify", ""), ("open", ""),
 )  # fmt: skip
 
