@@ -94,6 +94,16 @@ def stands_by(monkeypatch: pytest.MonkeyPatch, who: int, label: str, said: Calla
     monkeypatch.setattr(Talk, "from_all", from_all)
 
 
+def says_false_of(monkeypatch: pytest.MonkeyPatch, who: int, dealer: int, label: str = "deal/dealing check#4") -> None:
+    """In the first attempt this member says in the check of the dealings something false of one."""
+
+    def said(own: np.ndarray) -> np.ndarray:
+        own[dealer] = wrong(own[dealer])
+        return own
+
+    stands_by(monkeypatch, who, label, said)
+
+
 def deals(monkeypatch: pytest.MonkeyPatch, who: int, label: str, instead: Callable[[np.ndarray], Any]) -> None:
     """This peer deals something else, `[member, 1, ...]`, and commits to it."""
     honestly = Wire._peers

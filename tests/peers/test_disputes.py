@@ -26,7 +26,17 @@ from mpcjax.peers.replay import Replay
 from mpcjax.peers.talk import HASH, common
 from mpcjax.peers.wire import Wire
 from mpcjax.rules import Public, resolve
-from tests.peers._cheats import MODULUS, deals, lies, off, silent_towards, stands_by, useless_towards, wrong
+from tests.peers._cheats import (
+    MODULUS,
+    deals,
+    lies,
+    off,
+    says_false_of,
+    silent_towards,
+    stands_by,
+    useless_towards,
+    wrong,
+)
 from tests.peers._consortium import LENGTH, PEERS, SEED, compiled, consortium, play, updates
 from tests.peers._memory import Net
 from tests.peers.test_rounds import ALL, CHEAT, HONEST, LIGHT, LONG, MEMBERS, agreed, left_out, warm
@@ -274,12 +284,7 @@ def test_a_member_that_complained_can_check_what_another_shows_of_the_same_deali
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It had not even the digests."""
-
-    def said(own: np.ndarray) -> np.ndarray:
-        own[DEALER] = wrong(own[DEALER])
-        return own
-
-    stands_by(monkeypatch, CHEAT, SAID, said)
+    says_false_of(monkeypatch, CHEAT, DEALER)
     nodes, done = played(useless_towards(DEALER, (MEMBER,), "deal/message/digests"))
     assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes) == {CHEAT}
 
@@ -390,11 +395,7 @@ def test_what_a_member_should_say_follows_from_what_it_was_sent(monkeypatch: pyt
 def test_a_member_that_says_something_false_of_one_dealing_is_caught(
     monkeypatch: pytest.MonkeyPatch, dealer: int
 ) -> None:
-    def said(own: np.ndarray) -> np.ndarray:
-        own[dealer] = wrong(own[dealer])
-        return own
-
-    stands_by(monkeypatch, CHEAT, SAID, said)
+    says_false_of(monkeypatch, CHEAT, dealer)
     shown = set[Any]()
 
     def noted(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
@@ -412,12 +413,7 @@ def test_a_member_that_does_not_show_what_it_was_sent_ends_the_attempt(
     monkeypatch: pytest.MonkeyPatch, shows: str
 ) -> None:
     """And is not drawn again in this round; it may have crashed."""
-
-    def said(own: np.ndarray) -> np.ndarray:
-        own[DEALER] = wrong(own[DEALER])
-        return own
-
-    stands_by(monkeypatch, CHEAT, SAID, said)
+    says_false_of(monkeypatch, CHEAT, DEALER)
 
     def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
         if who != CHEAT or label != f"deal/dispute/shown/{DEALER}/0":
@@ -487,12 +483,7 @@ def test_where_wrong_shares_are_corrected_a_member_that_lies_is_caught_and_the_r
     election = Election(SEED, PEERS, 4)
     members = election.members((0, 0))
     (dealer,) = set(range(PEERS)) - set(members)
-
-    def said(own: np.ndarray) -> np.ndarray:
-        own[dealer] = wrong(own[dealer])
-        return own
-
-    stands_by(monkeypatch, members[1], "deal/dealing check#6", said)
+    says_false_of(monkeypatch, members[1], dealer, "deal/dealing check#6")
     nodes = [Node(end, election, made, corrupt=1) for end in Net(PEERS, patience=20.0, slot=0.1).ends]
     done = agreed(play(nodes), ALL)
     assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == {members[1]}

@@ -14,7 +14,7 @@ from mpcjax.peers.answers import Answers
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.talk import Talk
 from mpcjax.peers.wire import Wire
-from tests.peers._cheats import stands_by, wrong
+from tests.peers._cheats import says_false_of
 from tests.peers._consortium import PEERS, consortium, play
 from tests.peers._memory import Net
 from tests.peers.test_rounds import ALL, CHEAT, LIGHT, MEMBERS, agreed, left_out, warm
@@ -58,12 +58,7 @@ def test_a_member_whose_echo_is_slow_for_one_has_no_dealer_left_out() -> None:
 
 def test_a_member_whose_echo_is_slow_for_one_is_caught_in_a_lie(monkeypatch: pytest.MonkeyPatch) -> None:
     """It asks the dealer nothing, which so hears of the dispute a patience after the first has asked."""
-
-    def said(own: np.ndarray) -> np.ndarray:
-        own[DEALER] = wrong(own[DEALER])
-        return own
-
-    stands_by(monkeypatch, CHEAT, SAID, said)
+    says_false_of(monkeypatch, CHEAT, DEALER)
     corrupted(monkeypatch, Answers, "ask", lambda honestly, self, kind, what: honestly(self, kind, {}))
     corrupted(monkeypatch, Talk, "spread", lambda honestly, self, label, held, likes: honestly(self, label, {}, likes))
     nodes, done = played(slowly({(CHEAT, LAST, f"{SAID}/echo"): LATE}, {(DEALER, "deal/named"): TAKES}))
