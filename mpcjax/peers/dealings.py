@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mpcjax.peers.talk import HASH
+from mpcjax.peers.talk import HASH, digest
 
 Part = tuple[str, range, np.ndarray]  # of a dealing: label, seats it goes to, what goes to each
 
@@ -144,4 +144,4 @@ def salted(salt: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _hash(parts: Any) -> np.ndarray:
-    return np.frombuffer(hashlib.sha256(b"".join(parts)).digest(), np.uint8)
+    return digest(np.frombuffer(b"".join(parts), np.uint8))

@@ -102,12 +102,10 @@ class Talk:
         claims = [Claim.told(self._broadcasts, one.tobytes()) for one in received]
         self._broadcasts += 1
         own = self.decision.signature(claims[self.seat])
-        digest = hashlib.sha256(received.tobytes()).digest()
-        echoes = self.from_all(f"{label}/echo", np.frombuffer(digest + own, np.uint8))
-        signed = {
-            (c, who): echo[len(digest) :].tobytes() for c, who, echo in zip(claims, self.members, echoes, strict=True)
-        }
-        same = bool((echoes[:, : len(digest)] == np.frombuffer(digest, np.uint8)).all())
+        mine = digest(received)
+        echoes = self.from_all(f"{label}/echo", np.concatenate([mine, np.frombuffer(own, np.uint8)]))
+        signed = {(c, who): echo[HASH:].tobytes() for c, who, echo in zip(claims, self.members, echoes, strict=True)}
+        same = bool((echoes[:, :HASH] == mine).all())
         if not verdict("echo", same and self.decision.signed(signed)):
             self.decision.show(signed)
             raise Abort(
