@@ -148,7 +148,7 @@ def prove(rt: Runtime, peers: Dealers, statements: list[Statement]) -> list[Proo
             width = 3 * one.sizes[level] - 3
             one.fold(field, v, sent[..., :width])
             sent = sent[..., width:]
-    return [one.proof() if one.sizes or one.spread.axis else None for one in own]
+    return [one.proof(rt.field) if one.sizes or one.spread.axis else None for one in own]
 
 
 def _part(expand: Callable[[], Any] | None, here: slice) -> Callable[[], Any] | None:
@@ -172,13 +172,18 @@ def value(rt: Runtime, form: Form, shares: Any, proof: Proof | None) -> tuple[An
 
 
 class _Own:
-    """A statement while it is proven: the peers' vectors, the members' shares and the public shift, folded alike.
+    """A statement while it is proven: the peers' vectors, folded level by level, and the challenges that fold the shares.
 
     The peers' vectors are taken shifted; at first they are integers of half the width, and the shift is added on the way.
     """
 
-    def __init__(self, sizes: tuple[int, ...], statement: Statement, shift: Any, weights: list[Any]):
-        self.sizes, self.values, self.shares, self.shift = sizes, statement.values, statement.shares, shift
+    def __init__(self, sizes: tuple[int, ...], statement: Statement, weights: list[Any]):
+        self.sizes, self.values, self.shares, self.shift = (
+            sizes,
+            statement.values,
+            statement.shares,
+            statement.form.shift,
+        )
         self.weights, self.across, self.spread = weights, statement.form.across, statement.spread
         self.sent: list[Any] = []
         self.challenges: list[Any] = []
@@ -188,7 +193,7 @@ class _Own:
         field, form, length = rt.field, statement.form, statement.shares.shape[-1]
         sizes = levels(rt.scheme, length, always=statement.spread.axis is not None)
         tensors = _tensors(field, form, _lengths(length, sizes)[1:], skipped=1) if form.factors and sizes else []
-        return cls(sizes, statement, form.shift, tensors)
+        return cls(sizes, statement, tensors)
 
     def terms(self, field: Field) -> Any:
         """What the peers deal at this level, `[n, 3 c - 3]`: the sums over the devices where each has a slice."""
@@ -207,14 +212,19 @@ class _Own:
                 lambda v, x, *shift: kernels.fold_pieces(field, _shifted(field, x, *shift), v, count),
                 v, self.values, *(() if self.shift is None else (self.shift,)),
             )  # fmt: skip
-        self.shares = kernels.folded(field, self.shares, v, count)
-        self.shift = None if self.shift is None else kernels.folded(field, self.shift, v, count)
         self.sent.append(sent)
         self.challenges.append(v)
 
-    def proof(self) -> Proof:
-        shift = None if self.shift is None else self.spread.gathered(self.shift)
-        return Proof(self.spread.gathered(self.shares), shift, tuple(self.sent), tuple(self.challenges))
+    def proof(self, field: Field) -> Proof:
+        """Members fold once, when all challenges are known: one product a share, and nothing long to write."""
+        factors = tuple(kernels.powers(field, v, count) for v, count in zip(self.challenges, self.sizes, strict=True))
+        weights = Form(factors).weights(field, self.shares.shape[-1])
+
+        def folded(x: Any) -> Any:
+            return self.spread.gathered(kernels.inner(field, x, weights)[..., None])
+
+        shift = None if self.shift is None else folded(self.shift)
+        return Proof(folded(self.shares), shift, tuple(self.sent), tuple(self.challenges))
 
 
 def _shifted(field: Field, values: Any, shift: Any = None) -> Any:
