@@ -19,7 +19,7 @@ import numpy as np
 
 from mpcjax import prg
 from mpcjax.lanes import side_by_side
-from mpcjax.phases import GROUPED, LAST, Output, State, starting
+from mpcjax.phases import GROUPED, Output, State, last_of, starting
 from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing
 from mpcjax.setup import AT_ONCE, Setup
@@ -87,7 +87,7 @@ def in_groups(
     found = dict(pair for lane in lanes for pair in lane[0].items())
     total = functools.reduce(functools.partial(_added, setup), [lane[1] for lane in lanes if lane[1] is not None])
     together = of_all(setup, [found[number] for number in sorted(found)], public)
-    state, last = walk(compiled(setup.part, LAST), last_seed, {**together, "output": total})
+    state, last = walk(compiled(setup.part, last_of(setup.rule)), last_seed, {**together, "output": total})
     return state, joined(standing, last)
 
 

@@ -45,7 +45,8 @@ class Output:
 
 def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     """Peers encode and deal; they answer a coin, and prove what a second one asks; the dealings are checked with a third."""
-    field, certificate, public = rt.field, setup.certificate, state["public"]
+    field, public = rt.field, state["public"]
+    certificate = setup.certificate.given(public, setup.bits)
     peers = dealers(rt, of_peers(state["seed"], setup.peers))
     (integers, own), given = _messages(setup, state)
     with rt.fabric.ledger.by_each(setup.spread.devices):
@@ -93,11 +94,11 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
         one = message[0] if hasattr(message, "shape") else message
         _require_shape(setup.rule, "local", one, (setup.message_length,))
         message = jnp.where(jnp.isnan(message), jnp.inf, message)  # what no certificate lets through
-        return fixed.to_integers(message, setup.bits)
+        return fixed.to_integers(message, setup.bits, setup.certificate.inward)
 
     integers = kernels.encoded_once(integers_of, updates, finite, numbers, state["public"])
     # who would fail withdraws: a failing test says something
-    fits = setup.certificate.holds(setup.scheme.field, integers, setup.bits)
+    fits = setup.certificate.given(state["public"], setup.bits).holds(setup.scheme.field, integers, setup.bits)
     return jnp.where(fits[:, None], integers, 0), {"finite": finite, "fits": fits}
 
 
@@ -162,11 +163,32 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     if setup.spread.axis is not None:
         rt.material = _NoMaterial(setup.spread)
     combined = call(setup.rule, "combine", Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
-    _require_vector(combined, setup)
-    Secret(rt, combined.shares, combined.scale, combined.bound * setup.parts, "sum over groups of peers")  # or refused
+    _require_vector(combined, setup, "combine", setup.summed_length)
+    reach = combined.bound * setup.parts
+    Secret(rt, combined.shares, combined.scale, reach, "sum over groups of peers")  # or refused
+    if setup.rule.settles and not setup.total:
+        combined = _settled(setup, combined, state["public"])
     handed_on = ("message",) if setup.total else ()  # the memory of a group's shares is the next one's
     kept = {key: state[key] for key in ("public", "finite", "well", "certified", *handed_on)}
-    return {**kept, "output": Output(combined.shares, combined.scale), "products": rt.products, "zeros": rt.zeros}
+    return {
+        **kept,
+        "output": Output(combined.shares, combined.scale, reach),
+        "products": rt.products,
+        "zeros": rt.zeros,
+    }
+
+
+def _settled(setup: Setup, total: Secret, public: Public) -> Secret:
+    settled = call(setup.rule, "settle", total, public)
+    _require_vector(settled, setup, "settle", setup.length)
+    return settled
+
+
+def _settle_all(rt: Runtime, setup: Setup, state: State) -> State:
+    """What the rule makes of the sum over all groups; its products and openings are claimed."""
+    total: Output = state["output"]
+    settled = _settled(setup, Secret(rt, total.shares, total.scale, total.bound), state["public"])
+    return {**state, "output": Output(settled.shares, settled.scale), "products": rt.products, "zeros": rt.zeros}
 
 
 class _NoMaterial(Material):
@@ -180,17 +202,17 @@ class _NoMaterial(Material):
         raise AssertionError
 
 
-def _require_vector(combined: Any, setup: Setup) -> None:
-    length = setup.length if setup.spread.axis is None else setup.spread.local
-    if not isinstance(combined, Secret) or combined.shape != (length,):
-        got = combined.shape if isinstance(combined, Secret) else type(combined).__name__
+def _require_vector(found: Any, setup: Setup, part: str, length: int) -> None:
+    local = length if setup.spread.axis is None else setup.spread.local
+    if not isinstance(found, Secret) or found.shape != (local,):
+        got = found.shape if isinstance(found, Secret) else type(found).__name__
         raise ValueError(
-            f"rule {setup.rule.name!r}: combine returned {got}, it must return a Secret of shape ({setup.length},); "
-            "compute with the messages it is given, by operators and mpcjax.secret functions"
+            f"rule {setup.rule.name!r}: {part} returned {got}, it must return a Secret of shape ({length},); "
+            "compute with what it is given, by operators and mpcjax.secret functions"
         )
 
 
-def _settle(rt: Runtime, setup: Setup, state: State) -> State:
+def _verify(rt: Runtime, setup: Setup, state: State) -> State:
     """Verify everything that led to the output."""
     rt.products, rt.zeros = list(state["products"]), list(state["zeros"])
     verify(rt)
@@ -228,11 +250,19 @@ PHASES: dict[str, Phase] = {
     "verify certificates": _judge,
     "reject": _reject,
     "combine": _combine,
-    "verify": _settle,
+    "verify": _verify,
+    "settle": _settle_all,
+    "verify settled": _verify,
     "open": _open,
 }
-ALL = tuple(PHASES)
+SETTLING = ("settle", "verify settled")  # of groups of peers: all peers at once are settled as they are combined
+ALL = tuple(name for name in PHASES if name not in SETTLING)
 GROUPED, LAST = ALL[:-1], ALL[-1:]  # what every group of peers goes through, and what follows for the sum
+
+
+def last_of(rule: Rule) -> tuple[str, ...]:
+    """What follows for the sum over all groups."""
+    return (*SETTLING, *LAST) if rule.settles else LAST
 
 
 def starting(updates: Any, public: Public, first: Any = None) -> State:

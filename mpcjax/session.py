@@ -18,7 +18,7 @@ import numpy as np
 from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
 from mpcjax.offline import Counter, Demand, Stock, prepare
-from mpcjax.phases import ALL, GROUPED, LAST, PHASES, State, starting
+from mpcjax.phases import ALL, GROUPED, PHASES, State, last_of, starting
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
 from mpcjax.seeds import of_parties
@@ -66,7 +66,7 @@ def run_round(setup: Setup, fabric: Fabric, seed: Any, updates: Any, public: Pub
     """The whole round on any fabric, in the current trace (or eagerly, where a failed check raises)."""
     stocks, standing = run_offline(setup, fabric, seed)
     state = starting(updates, public)
-    for name, stock in zip(PHASES, stocks, strict=True):
+    for name, stock in zip(ALL, stocks, strict=True):
         state, standing = run_phase(name, setup, fabric, seed, stock, state, standing)
     return state, standing
 
@@ -115,7 +115,8 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> 
         return _plan_in_groups(setup, counting)
     if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
         return Plan((Demand(),), (), (), setup.bits)
-    chain = next(chain for chain in (ALL, weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
+    whole = (*GROUPED, *last_of(setup.rule)) if setup.total else ALL
+    chain = next(chain for chain in (whole, weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
     walked = {
         name: found for name, found in zip(chain, _walked(setup, chain, counting)[0], strict=True) if name in names
     }
@@ -130,7 +131,7 @@ def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
     """What every group goes through as often as there are groups, and what follows for all."""
     weighted = setup.rule.weighted
     each = plan(setup.part, weighing.SCORED if weighted else GROUPED, counting)
-    pieces = [(setup, names) for names in weighing.PIECES] if weighted else [(setup.part, LAST)]
+    pieces = [(setup, names) for names in weighing.PIECES] if weighted else [(setup.part, last_of(setup.rule))]
     rest = [plan(own, names, counting) for own, names in pieces]
     again = tuple(dataclasses.replace(entry, uploaded=0.0) for entry in each.entries)  # a peer deals in one group
     beside = tuple(dataclasses.replace(entry, rounds=0) for entry in again)  # two lanes, the same rounds

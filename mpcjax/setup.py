@@ -74,6 +74,11 @@ class Setup:
         return self.rule.message_length(self.length)
 
     @property
+    def summed_length(self) -> int:
+        """How many numbers `combine` gives."""
+        return self.message_length if self.rule.settles else self.length
+
+    @property
     def bits(self) -> int:
         """Fractional bits of the messages: as many as there is room for, or fewer if asked."""
         most = _room(self.scheme, self.rule, self.everyone, self.length)
@@ -123,7 +128,8 @@ def _refusal(scheme: Shamir, rule: Rule, peers: int, length: int, bits: int) -> 
     def program(rt: Runtime) -> None:
         reference = jnp.zeros((length,), jnp.float32) if "reference" in rule.needs else None
         shares = scheme.field.zeros((scheme.parties, peers, width))
-        call(rule, "combine", Secret(rt, shares, bits, bound), Public.of(peers, length, reference=reference))
+        public = Public.of(peers, length, reference=reference)
+        call(rule, "settle", call(rule, "combine", Secret(rt, shares, bits, bound), public), public)
 
     try:
         count(program, scheme)

@@ -6,8 +6,9 @@ from mpcjax.certificates.norm import Norm
 from mpcjax.certificates.proving import prove_equations, tests, to_check
 from mpcjax.certificates.range import Range
 from mpcjax.certificates.signs import Signs
+from mpcjax.certificates.trust import Trust, along_reference
 
-CERTIFICATES = {"signs": Signs, "bits": Bits, "range": Range, "norm": Norm}
+CERTIFICATES = {"signs": Signs, "bits": Bits, "range": Range, "norm": Norm, "trust": Trust}
 
 __all__ = [
     "CERTIFICATES",
@@ -18,6 +19,8 @@ __all__ = [
     "Norm",
     "Range",
     "Signs",
+    "Trust",
+    "along_reference",
     "prove_equations",
     "tests",
     "to_check",

@@ -132,7 +132,7 @@ class Norm(Certificate):
         sum_l (x_l + h_l)^2 = h.h + B'^2 - slack + sum_j c_j z_j. Once c is drawn, no choice of the slack undoes a wrong z_j.
         """
         length, window = spread.whole(dealt.message.shape[-1]), self.window(field)
-        half = _mixed(field, field.mul(weights, pow(2, -1, field.modulus)), agreed)
+        half = mixed(field, field.mul(weights, pow(2, -1, field.modulus)), agreed)
         reach = self.reach(dealt.bits, length) ** 2 % field.modulus
         offset = field.scale_small(field.sum(weights), 1 << window)
         constant = field.sub(field.add(spread.total(field, field.dot(half, half)), reach), offset)
@@ -193,7 +193,7 @@ def _project_floats(rows: int, packed: Any, message: Any) -> Any:
     return total.astype(jnp.int64)
 
 
-def _mixed(field: Field, weights: Any, packed: Any) -> Any:
+def mixed(field: Field, weights: Any, packed: Any) -> Any:
     """sum_j weights[j] R_j: `[d]`, as what the set bits weigh, by tables of all subsets of eight, less every weight once."""
     bits = jnp.pad(jnp.repeat(weights, 2), (0, 2 * (packed.shape[0] * PACKED - weights.shape[0])))
     tables = field.zeros((bits.shape[0] // 8, 1))

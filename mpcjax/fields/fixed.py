@@ -28,10 +28,13 @@ def encode(field: Field, x: Array, bits: int) -> jax.Array:
     return _encode(field, jnp.asarray(x), bits)
 
 
-def to_integers(x: Array, bits: int) -> jax.Array:
-    """float32 array to int32 round(x * 2**bits), half to even; what `encode` reads mod p. |x| * 2**bits < 2**31."""
+def to_integers(x: Array, bits: int, inward: bool = False) -> jax.Array:
+    """float32 array to int32 round(x * 2**bits), half to even; what `encode` reads mod p. |x| * 2**bits < 2**31.
+
+    `inward`: rounded toward zero instead."""
     _check_bits(bits)
-    return jnp.round(x * np.float32(2.0**bits)).astype(np.int32)
+    scaled = x * np.float32(2.0**bits)
+    return (jnp.trunc(scaled) if inward else jnp.round(scaled)).astype(np.int32)
 
 
 def decode(field: Field, a: Array, bits: int) -> jax.Array:

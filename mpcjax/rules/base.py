@@ -59,6 +59,8 @@ class Rule(abc.ABC):
 
     `mixes`: means of messages are what `combine` may be given instead; where messages are no vectors, they are not.
 
+    What no sum over peers is, such as a division by one, an additive rule may do with it in `settle`, once for all.
+
     Instead of `combine` a rule may give `score` and `weigh`: the messages' sum by secret weights that follow from a score
     of each. Such a rule is `weighted`, and peers may be handled group by group as well.
     """
@@ -117,16 +119,31 @@ class Rule(abc.ABC):
         scores = _a_number_each("score", self.score(messages, public), messages)
         return _a_number_each("weigh", self.weigh(scores, public), messages) @ messages
 
+    def settle(self, total: Any, public: Public) -> Any:
+        """What becomes of the output of `combine` (of an additive rule: of all peers) before it is opened, secret or plain.
+
+        A rule that defines it may have `combine` return `message_length` numbers: it gives the `[d]` that are opened.
+        """
+        return total
+
+    @property
+    def settles(self) -> bool:
+        return type(self).settle is not Rule.settle
+
     def finish(self, combined: Any, public: Public) -> Any:
         """What everybody computes from the opened `combined [d]`; the identity by default."""
         return combined
+
+    def of_means(self) -> Rule:
+        """The rule of means of messages, and what its peers send then; itself by default."""
+        return self
 
     def plain(self, updates: Any, public: Public | None = None) -> Any:
         """The rule without MPC, in float: its specification. `updates [n, d]` to `[d]`."""
         public = Public.of(*updates.shape) if public is None else public
         peers = jnp.arange(updates.shape[0])
         messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
-        return self.finish(self.combine(mask(messages, public.accepted), public), public)
+        return self.finish(self.settle(self.combine(mask(messages, public.accepted), public), public), public)
 
 
 def _a_number_each(part: str, found: Any, messages: Any) -> Any:

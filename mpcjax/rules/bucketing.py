@@ -57,6 +57,7 @@ class Bucketing(PreAggregator):
                 "in mpcjax.rules.krum()"
             )
         require_mixes(self.name, self.rule)
+        object.__setattr__(self, "rule", self.rule.of_means())
         if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= LARGEST:
             raise ValueError(f"size={self.size!r}: the size of a group is a whole number from 1 to {LARGEST}")
         if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0):

@@ -43,6 +43,7 @@ class NearestNeighbourMixing(PreAggregator):
                 "mpcjax.rules.krum()"
             )
         require_mixes(self.name, self.rule)
+        object.__setattr__(self, "rule", self.rule.of_means())
         self._take_after_rule()
         require_poisoned(self.f)
 

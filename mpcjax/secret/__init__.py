@@ -13,7 +13,7 @@ both, and its plain run is its specification. Those that `jax.numpy` has too mea
 from mpcjax.secret import shaping as shaping
 from mpcjax.secret.array import Secret
 from mpcjax.secret.choice import entries, nearest, of_smallest, ranked, signs_of_votes
-from mpcjax.secret.fractions import divide, proportions, rescale, sqrt
+from mpcjax.secret.fractions import divide, proportions, quotients, rescale, sqrt
 from mpcjax.secret.lengths import to_limit, to_longest
 from mpcjax.secret.linear import mask, off_diagonal, project, weighted_sum
 from mpcjax.secret.order import (
@@ -71,6 +71,7 @@ __all__ = [
     "project",
     "proportions",
     "public",
+    "quotients",
     "ranked",
     "relu",
     "rescale",

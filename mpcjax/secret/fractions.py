@@ -56,6 +56,23 @@ def proportions(x: Any, bits: int) -> Any:
     return rescale(Secret(x.rt, quotient, scale, (1 << scale) + (1 << (scale - bits)), "proportions"), bits)
 
 
+def quotients(x: Any, y: Any, *, bits: int, most: float) -> Any:
+    """x_k / y for `x [d]` and one non-negative `y [1]`, zero where y is zero, if the caller knows that |x_k| <= `most` y.
+
+    Not rounded: the result has some `bits` + log2 of the largest y more fractional bits than x. Error of an entry
+    (2^-28 + 2^-bits) |x_k / y|. Cost: one reciprocal of a scalar, d products.
+    """
+    if not isinstance(x, Secret):
+        return x / jnp.where(y > 0, y, 1)
+    _require_bits("quotients", bits)
+    out = bits + _whole_bits(y)  # so that 1 / y has `bits` significant ones even at the largest
+    scale = x.scale + out
+    at_most = math.ceil(most * 2.0**scale * (1 + 2.0**-20)) + x.bound
+    x._like(x.shares, scale, at_most, "quotients")  # refuse before anything is sent
+    inverse = circuits.reciprocal(x.rt, y.shares, scale=y.scale, bound=y.bound, out_bits=out)
+    return x._like(multiply(x.rt, x.shares, inverse), scale, at_most, "quotients")
+
+
 def divide(x: Any, y: Any, *, bits: int = 16, least: float) -> Any:
     """x / max(y, least) elementwise (broadcast), at `bits` fractional bits, for a secret `y` and a public `least` > 0.
 
