@@ -82,11 +82,18 @@ class Setup:
     def bits(self) -> int:
         """Fractional bits of the messages: as many as there is room for, or fewer if asked."""
         most = _room(self.scheme, self.rule, self.everyone, self.length)
+        least = self.certificate.least_bits(self.message_length)
+        if most < least:
+            raise ValueError(
+                f"rule {self.rule.name!r}: {self.everyone} messages of length {self.message_length} have room for {most} "
+                f"fractional bits in the field of {self.scheme.field.exponent} bits, and what is checked about them needs "
+                f"{least}; use a larger field or fewer peers"
+            )
         if self.fraction_bits is None:
             return most
-        if not isinstance(self.fraction_bits, (int, np.integer)) or not 0 <= self.fraction_bits <= most:
+        if not isinstance(self.fraction_bits, (int, np.integer)) or not least <= self.fraction_bits <= most:
             raise ValueError(
-                f"fraction_bits={self.fraction_bits}: legal are whole numbers from 0 to {most} for this rule, field and "
+                f"fraction_bits={self.fraction_bits}: legal are whole numbers from {least} to {most} for this rule, field and "
                 "length; leave it out for the most, or lower the rule's limit for more"
             )
         return self.fraction_bits

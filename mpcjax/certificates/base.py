@@ -99,6 +99,10 @@ class Certificate(abc.ABC):
     def fraction_bits(self, field: Field, length: int, peers: int) -> int:
         """Most fractional bits at which messages of `length` can be encoded. `ValueError` when there is no room."""
 
+    def least_bits(self, length: int) -> int:
+        """Fewest fractional bits of messages of `length` at which it says what it should; none are needed by default."""
+        return 0
+
     @abc.abstractmethod
     def bound(self, bits: int, length: int) -> int:
         """Largest magnitude of one encoded coordinate of an accepted message."""

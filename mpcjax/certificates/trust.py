@@ -37,6 +37,7 @@ from mpcjax.protocols import Form, random_form
 from mpcjax.runtime import Runtime
 from mpcjax.spreading import WHOLE, Spread
 
+COARSE = 6  # squares of trust scores are to be proven to 2^-6, at least
 SCORE_ERROR = 17  # float32 trust scores are right to 2^-17
 
 
@@ -72,6 +73,9 @@ class Trust(Norm):
 
     def _least_tolerance(self, bits: int, length: int) -> int:
         return math.ceil(2.0**bits * (1.5 * math.sqrt(length) + 3) + 2.0 ** (2 * bits - SCORE_ERROR))
+
+    def least_bits(self, length: int) -> int:
+        return next(bits for bits in range(64) if self._least_tolerance(bits, length) << COARSE <= 4**bits)
 
     def tolerance(self, bits: int, length: int) -> int:
         """Half of what the bits of s' can spell."""
