@@ -280,12 +280,20 @@ def test_what_a_member_that_did_not_hear_it_takes_a_peer_to_say_does_not_count(m
     assert left_out(done) == set() and done.outcome.bits["fits"].all()
 
 
+@pytest.mark.parametrize("had", ["no digests", "others"])
 def test_a_member_that_complained_can_check_what_another_shows_of_the_same_dealing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, had: str
 ) -> None:
-    """It had not even the digests."""
+    """Of a dealer that tells it other digests than most members, though its own part fits to both: it takes what those have."""
     says_false_of(monkeypatch, CHEAT, DEALER)
-    nodes, done = played(useless_towards(DEALER, (MEMBER,), "deal/message/digests"))
+
+    def others(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
+        if (who, to, label) == (DEALER, MEMBER, "deal/message/digests"):
+            x = x.copy()
+            x[MEMBERS.index(CHEAT)] ^= 1
+        return x
+
+    nodes, done = played(others if had == "others" else useless_towards(DEALER, (MEMBER,), "deal/message/digests"))
     assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes) == {CHEAT}
 
 
