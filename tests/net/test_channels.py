@@ -397,6 +397,16 @@ def test_answers_that_nobody_asked_for_are_not_looked_through():
     assert passes == [1] * 20
 
 
+def test_what_waits_for_room_is_looked_at_again_when_this_peer_asks():
+    """Answers are behind it. Of the round that it asks about nothing may be over yet, which would make room."""
+    freed = list[int]()
+    inbox = Inbox(1 << 20, lambda: freed.append(0))
+    array = head_of(7, 1 << 20)
+    assert inbox.refusal(array) is None and not inbox.room(array) and not freed
+    inbox.asks(True)
+    assert freed and inbox.refusal(array) == "crowded"
+
+
 def looked_through(limit: int) -> tuple[Inbox, list[int]]:
     """An inbox, and how many frames it has looked through each time that some had to make way."""
     passes = list[int]()

@@ -447,7 +447,7 @@ def test_what_was_opened_and_held_back_for_a_late_peer_it_does_not_accept(monkey
     assert late.found[4] == (None, ()) and not late.decisions[4].opened()
 
 
-@pytest.mark.parametrize("at", [4.3, 4.4, 4.9, 5.0, 5.2, 5.3])
+@pytest.mark.parametrize("at", [4.3, 4.4, 4.9, 5.0, 5.2, 5.3, 5.5, 6.1, 6.3])
 def test_a_proof_that_is_held_back_to_the_last_is_known_to_all_when_they_end(
     monkeypatch: pytest.MonkeyPatch, at: float
 ) -> None:
