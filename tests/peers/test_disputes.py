@@ -19,6 +19,7 @@ from mpcjax.peers import complaints as complaining
 from mpcjax.peers.answers import SEALED, Answers
 from mpcjax.peers.complaints import Complaints
 from mpcjax.peers.dealings import Dealing, Dealings, salted
+from mpcjax.peers.disputes import Disputes
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.programs import programs
@@ -495,6 +496,16 @@ def test_where_wrong_shares_are_corrected_a_member_that_lies_is_caught_and_the_r
     nodes = [Node(end, election, made, corrupt=1) for end in Net(PEERS, patience=20.0, slot=0.1).ends]
     done = agreed(play(nodes), ALL)
     assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == {members[1]}
+
+
+@pytest.mark.parametrize("dealers", [1, 2, 3])
+def test_of_one_dealer_more_than_are_corrupt_one_is_honest(dealers: int) -> None:
+    """A member that so many blame is corrupt and shows nothing; one that complains about so many does it in vain."""
+    blamed = list[Any]()
+    talk: Any = SimpleNamespace(blame=lambda check, label, seats, proven: blamed.append((list(seats), proven)))
+    Disputes(talk, None, None, 1)._require_few("label", {peer: [0, 2][: 1 + peer] for peer in range(dealers)})  # type: ignore[arg-type]
+    Complaints(talk, None, None, 1)._require_few("label", [(peer, 1) for peer in range(dealers)])  # type: ignore[arg-type]
+    assert blamed == [[], [([0], True), ([1], False)], [([0, 2], True), ([1], False)]][dealers - 1]
 
 
 # sealing
