@@ -39,7 +39,7 @@ from tests.peers._cheats import (
     wrong,
 )
 from tests.peers._consortium import LENGTH, PEERS, SEED, compiled, consortium, play, updates
-from tests.peers._memory import Net
+from tests.peers._memory import Memory, Net
 from tests.peers.test_rounds import ALL, CHEAT, HONEST, LIGHT, LONG, MEMBERS, agreed, left_out, warm
 
 DEALER, MEMBER = LIGHT[0], MEMBERS[2]  # that are at odds: one of them cheats
@@ -110,6 +110,22 @@ def test_what_a_member_hands_on_is_compared_with_what_most_members_have() -> Non
 
     nodes, done = played(cheat)
     assert handed and done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
+def test_of_what_several_hand_on_all_but_one_copy_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes the others: they would leave no room for notices until the attempt is over."""
+    deaf, handed, forgotten = silent_towards(DEALER, (MEMBER,)), set[Any](), set[Any]()
+    monkeypatch.setattr(Memory, "forget", lambda end, peer, when, label: forgotten.add((peer, label)))
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if to == MEMBER and label.startswith(f"{VOTES[:-6]}/sealed/") and label.rpartition("/")[2].isdigit():
+            handed.add((who, label))
+        return deaf(who, to, label, x)
+
+    _, done = played(cheat)
+    labels = {label for _, label in handed}
+    assert labels and left_out(done) == set() and len(handed) == 2 * len(labels)
+    assert len(forgotten) == len(labels) == len({label for _, label in handed & forgotten})
 
 
 @pytest.mark.parametrize("dealer", [DEALER, MEMBERS[0]])
