@@ -29,7 +29,7 @@ class Inbox:
             Key, None
         ] = {}  # as many as were asked for since the last `advance`, and some of the round `LAST`
         self._used, self._asking = 0, False
-        self._before = 0  # how many of the frames are no answers
+        self._before: dict[Key, None] = {}  # of the frames, those that are no answers
         self._floor = (0, 0)
 
     @property
@@ -50,9 +50,10 @@ class Inbox:
         self._freed()
 
     def _crowded(self, head: Head) -> str | None:
-        """Half the room at once: who has filled it with small frames must not have them sorted for each that it sends then."""
+        """Half the room at once: who has filled it with small frames must not have them sorted for each that it sends then. Nor
+        must answers that nobody has asked for be looked through, which make way for nothing."""
         if self._asking and head.round == LAST and self._before and not self._fits(head):
-            for key in sorted((key for key in self._frames if key[0] < LAST), reverse=True):
+            for key in sorted(self._before, reverse=True):
                 if self._used <= self._limit // 2 and self._fits(head):
                     break
                 self._remove(key)
@@ -62,7 +63,7 @@ class Inbox:
         frame = self._frames.pop(key, None)
         if frame is not None:
             self._used -= _cost(frame)
-            self._before -= key[0] < LAST
+            self._before.pop(key, None)
         return frame
 
     def _refusal(self, key: Key) -> str | None:
@@ -84,7 +85,8 @@ class Inbox:
             if fault is None:
                 self._frames[frame.key] = frame
                 self._used += _cost(frame)
-                self._before += frame.key[0] < LAST
+                if frame.key[0] < LAST:
+                    self._before[frame.key] = None
                 self._changed.notify_all()
             return fault
 

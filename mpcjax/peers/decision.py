@@ -67,7 +67,7 @@ from mpcjax.peers.claims import (
     records,
     statement,
 )
-from mpcjax.peers.early import room
+from mpcjax.peers.early import room_of_one
 from mpcjax.peers.links import Links, Lost
 
 NOTICES = 2  # that may follow each other in a slot of the count
@@ -98,7 +98,7 @@ class Decision:
         self._accepted: dict[Claim, None] = {}
         self._start: float | None = None
         self._started = 0.0  # when it told everybody so
-        self._heard, self._room = Counter[int](), room(links.peers, len(members))  # bytes, by peer
+        self._heard, self._room = Counter[int](), room_of_one(links.peers, len(members))  # bytes, by peer
         self._taken: Counter[tuple[int, bytes, int]] = Counter()
         self._forgers: set[int] = set()  # peers that passed on what nobody has signed, which no honest one does
         self._done: dict[int, Signed] = {}

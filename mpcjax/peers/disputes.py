@@ -4,9 +4,10 @@ The dealer knows what every member should have said, and names those that said s
 members what it was sent, of which they know the digest; they compute what it should have said. Either it lied, or the
 dealer did, or the dealing is bad. Of an honest dealer nothing is shown but what corrupt members have.
 
-Guarantee (t < m/2, a synchronous network): an honest dealer that computes as many dealing phases as there are members within
-two patiences is not left out, and of a member that lies about it all honest members see the proof. Cost, only where shares do
-not fit: these phases at the dealer, one for each member that is named at all of them, and two broadcasts.
+Guarantee (t < m/2, a synchronous network): an honest dealer that computes as many dealing phases as there are members within a
+patience (members may ask a patience apart, and wait for two) is not left out, and a member that lies about it is proven
+corrupt or ends the attempt: it can keep some from seeing the proof, as by keeping an echo back, and then it is not named. Cost,
+only where shares do not fit: these phases at the dealer, one for each member that is named at all of them, and two broadcasts.
 """
 
 from __future__ import annotations

@@ -20,9 +20,14 @@ ATTEMPTS = 8  # of which the most that an honest peer can say has room
 
 
 def room(peers: int, members: int) -> int:
-    """Bytes of the notices of one peer. An honest one says, passes on and accepts some 4 m + 8 things in an attempt, each
-    with at most m + n signatures, and no more attempts than these are under way that are not over for f + 1 peers."""
-    return ATTEMPTS * (4 * members + 8) * ((members + peers) * RECORD_BYTES + KEPT_BYTES)
+    """Bytes of the notices of one peer: of no more attempts than these, which are under way and not over for f + 1 peers."""
+    return ATTEMPTS * room_of_one(peers, members)
+
+
+def room_of_one(peers: int, members: int) -> int:
+    """The same about one attempt: an honest peer says, passes on and accepts some 4 m + 8 things, each with at most m + n
+    signatures."""
+    return (4 * members + 8) * ((members + peers) * RECORD_BYTES + KEPT_BYTES)
 
 
 class Early:

@@ -35,6 +35,8 @@ class Talk:
     most, and peers answer what more than t members tell: so for what peers send there is a patience more. A member that waits
     for one in vain is late for all others by as much, and so they wait, too: otherwise a peer that is silent towards one
     member could end every attempt, or a member that is slow towards one have honest peers left out.
+    Peers without a seat wait for coins alone: of what one sends after a coin, each part is due a patience after the one before.
+    Else who sends all but the last of several could keep the members for two patiences a part.
 
     Before a broadcast that follows private messages the members tell each other that they have them (or wait no more for
     them). A coin opened earlier than that would let a peer deal to the last member what suits the coin. One message and a
@@ -74,6 +76,11 @@ class Talk:
         until = max(self.links.due(), self._since + (self._meetings + 1 + meeting) * self.links.patience)
         self._meetings += 2 * meeting
         return until
+
+    def dues(self) -> tuple[float, float]:
+        """The same of what every peer sends: of peers without a seat, and of members."""
+        alone = max(self.links.due(), self._since + 2 * self.links.patience)
+        return alone, self.due(meeting=True)
 
     # members among each other
 
@@ -153,8 +160,8 @@ class Talk:
 
     # peers and members
 
-    def of_peers(self, label: str, own: np.ndarray, until: float) -> np.ndarray:
-        """What every peer sends, `[n, ...]`; zeros from those that do not, who are not waited for again."""
+    def of_peers(self, label: str, own: np.ndarray, until: tuple[float, float]) -> np.ndarray:
+        """What every peer sends, `[n, ...]`; zeros from those that do not, who are not waited for again. `until`: see `dues`."""
         found = np.zeros((self.links.peers, *own.shape), own.dtype)
         for peer in range(self.links.peers):
             if peer == self.links.me:
@@ -163,7 +170,7 @@ class Talk:
                 self.missed[peer] = "it is away"
             elif peer not in self.missed:
                 try:
-                    found[peer] = self.receive(peer, label, own, until)
+                    found[peer] = self.receive(peer, label, own, until[peer in self.members])
                 except Lost as lost:
                     self.missed[peer] = lost.why
         return found

@@ -133,7 +133,7 @@ class Wire(Outside):
                 talk.send(who, label + DIGESTS, dealing.digests(seat))
                 if seat in seats:
                     talk.send(who, label, x[seat, 0])
-        due, talk.private = talk.due(meeting=True), True
+        due, talk.private = talk.dues(), True
         if self.seat is None:
             return None
         own = dealing.digests(self.seat)
@@ -155,7 +155,7 @@ class Wire(Outside):
                 talk.send(who, label, said[0])
         if self.seat is None:
             return None
-        heard = talk.of_peers(label, said[0], talk.due(meeting=True))
+        heard = talk.of_peers(label, said[0], talk.dues())
         heard[list(talk.missed)] = True  # of who did not come nothing else is said
         here = ~np.isin(np.arange(talk.links.peers), [*talk.missed, *self._dealings.torn])
         committed = self._dealings.commitments(talk.missed)

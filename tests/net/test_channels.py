@@ -366,15 +366,8 @@ def test_answers_to_old_questions_are_not_remembered_for_ever():
 
 def test_small_frames_that_fill_the_room_make_way_for_many_answers_at_once():
     """Else all of them were sorted for every small frame that comes then, while nothing else is read."""
-    answer, passes = head_of(LAST, 1 << 14), list[int]()
-
-    class Frames(dict[Any, Any]):
-        def __iter__(self) -> Any:
-            passes.append(len(self))
-            return super().__iter__()
-
-    inbox = Inbox(1 << 20, lambda: None)
-    inbox._frames = Frames()
+    answer = head_of(LAST, 1 << 14)
+    inbox, passes = looked_through(1 << 20)
     while inbox.room(small := head_of(7, 1, label=str(inbox.used))):
         inbox.put(Frame(Kind.DATA, np.zeros(1, np.uint8), 7, 0, small.label))
     full = inbox.used
@@ -388,6 +381,44 @@ def test_small_frames_that_fill_the_room_make_way_for_many_answers_at_once():
             break
         inbox.put(Frame(Kind.DATA, np.zeros(1 << 14, np.uint8), LAST, 0, f"{turn}"))
     assert fault == "crowded" and len(passes) < 5, "where nothing is left to make way, nothing is looked through"
+
+
+def test_answers_that_nobody_asked_for_are_not_looked_through():
+    """Who has filled the room with them, and sends one small array at a time, could keep the network's thread busy with that."""
+    inbox, passes = looked_through(1 << 20)
+    while inbox.room(unasked := head_of(LAST, 1, label=str(inbox.used))):
+        inbox.put(Frame(Kind.DATA, np.zeros(1, np.uint8), LAST, 0, unasked.label))
+    inbox.asks(True)
+    inbox.drop(unasked.key[:2] + ("0",))
+    for turn in range(20):
+        small = head_of(7, 1, label=str(turn))
+        assert inbox.refusal(small) is None and inbox.put(Frame(Kind.DATA, np.zeros(1, np.uint8), *small.key)) is None
+        assert inbox.refusal(head_of(LAST, 1 << 12)) == "crowded"
+    assert passes == [1] * 20
+
+
+def test_what_waits_for_room_is_looked_at_again_when_this_peer_asks():
+    """Answers are behind it. Of the round that it asks about nothing may be over yet, which would make room."""
+    freed = list[int]()
+    inbox = Inbox(1 << 20, lambda: freed.append(0))
+    array = head_of(7, 1 << 20)
+    assert inbox.refusal(array) is None and not inbox.room(array) and not freed
+    inbox.asks(True)
+    assert freed and inbox.refusal(array) == "crowded"
+
+
+def looked_through(limit: int) -> tuple[Inbox, list[int]]:
+    """An inbox, and how many frames it has looked through each time that some had to make way."""
+    passes = list[int]()
+
+    class Frames(dict[Any, Any]):
+        def __iter__(self) -> Any:
+            passes.append(len(self))
+            return super().__iter__()
+
+    inbox = Inbox(limit, lambda: None)
+    inbox._frames, inbox._before = Frames(), Frames()
+    return inbox, passes
 
 
 def head_of(number: int, size: int, label: str = "x") -> Any:

@@ -19,6 +19,7 @@ from mpcjax.peers import complaints as complaining
 from mpcjax.peers.answers import SEALED, Answers
 from mpcjax.peers.complaints import Complaints
 from mpcjax.peers.dealings import Dealing, Dealings, salted
+from mpcjax.peers.disputes import Disputes
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node, Round
 from mpcjax.peers.programs import programs
@@ -38,7 +39,7 @@ from tests.peers._cheats import (
     wrong,
 )
 from tests.peers._consortium import LENGTH, PEERS, SEED, compiled, consortium, play, updates
-from tests.peers._memory import Net
+from tests.peers._memory import Memory, Net
 from tests.peers.test_rounds import ALL, CHEAT, HONEST, LIGHT, LONG, MEMBERS, agreed, left_out, warm
 
 DEALER, MEMBER = LIGHT[0], MEMBERS[2]  # that are at odds: one of them cheats
@@ -109,6 +110,22 @@ def test_what_a_member_hands_on_is_compared_with_what_most_members_have() -> Non
 
     nodes, done = played(cheat)
     assert handed and done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
+
+
+def test_of_what_several_hand_on_all_but_one_copy_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes the others: they would leave no room for notices until the attempt is over."""
+    deaf, handed, forgotten = silent_towards(DEALER, (MEMBER,)), set[Any](), set[Any]()
+    monkeypatch.setattr(Memory, "forget", lambda end, peer, when, label: forgotten.add((peer, label)))
+
+    def cheat(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray | None:
+        if to == MEMBER and label.startswith(f"{VOTES[:-6]}/sealed/") and label.rpartition("/")[2].isdigit():
+            handed.add((who, label))
+        return deaf(who, to, label, x)
+
+    _, done = played(cheat)
+    labels = {label for _, label in handed}
+    assert labels and left_out(done) == set() and len(handed) == 2 * len(labels)
+    assert len(forgotten) == len(labels) == len({label for _, label in handed & forgotten})
 
 
 @pytest.mark.parametrize("dealer", [DEALER, MEMBERS[0]])
@@ -280,12 +297,20 @@ def test_what_a_member_that_did_not_hear_it_takes_a_peer_to_say_does_not_count(m
     assert left_out(done) == set() and done.outcome.bits["fits"].all()
 
 
+@pytest.mark.parametrize("had", ["no digests", "others"])
 def test_a_member_that_complained_can_check_what_another_shows_of_the_same_dealing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, had: str
 ) -> None:
-    """It had not even the digests."""
+    """Of a dealer that tells it other digests than most members, though its own part fits to both: it takes what those have."""
     says_false_of(monkeypatch, CHEAT, DEALER)
-    nodes, done = played(useless_towards(DEALER, (MEMBER,), "deal/message/digests"))
+
+    def others(who: int, to: int, label: str, x: np.ndarray) -> np.ndarray:
+        if (who, to, label) == (DEALER, MEMBER, "deal/message/digests"):
+            x = x.copy()
+            x[MEMBERS.index(CHEAT)] ^= 1
+        return x
+
+    nodes, done = played(others if had == "others" else useless_towards(DEALER, (MEMBER,), "deal/message/digests"))
     assert done.failed == ((MEMBERS, ()),) and left_out(done) == set() and caught(nodes) == {CHEAT}
 
 
@@ -487,6 +512,16 @@ def test_where_wrong_shares_are_corrected_a_member_that_lies_is_caught_and_the_r
     nodes = [Node(end, election, made, corrupt=1) for end in Net(PEERS, patience=20.0, slot=0.1).ends]
     done = agreed(play(nodes), ALL)
     assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == {members[1]}
+
+
+@pytest.mark.parametrize("dealers", [1, 2, 3])
+def test_of_one_dealer_more_than_are_corrupt_one_is_honest(dealers: int) -> None:
+    """A member that so many blame is corrupt and shows nothing; one that complains about so many does it in vain."""
+    blamed = list[Any]()
+    talk: Any = SimpleNamespace(blame=lambda check, label, seats, proven: blamed.append((list(seats), proven)))
+    Disputes(talk, None, None, 1)._require_few("label", {peer: [0, 2][: 1 + peer] for peer in range(dealers)})  # type: ignore[arg-type]
+    Complaints(talk, None, None, 1)._require_few("label", [(peer, 1) for peer in range(dealers)])  # type: ignore[arg-type]
+    assert blamed == [[], [([0], True), ([1], False)], [([0, 2], True), ([1], False)]][dealers - 1]
 
 
 # sealing

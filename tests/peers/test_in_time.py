@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -101,3 +102,23 @@ def corrupted(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, instead: C
         return instead(honestly, self, *given) if (self.links.me, when) == (CHEAT, (0, 0)) else honestly(self, *given)
 
     monkeypatch.setattr(kind, name, method)
+
+
+@pytest.mark.parametrize("label", ["deal/helpers", "deal/roll call"])
+def test_who_sends_all_but_the_last_of_several_is_waited_for_no_longer_than_who_sends_nothing(label: str) -> None:
+    """It could keep the members for two patiences a part; who has no seat waits for nobody between them."""
+    net = slowly({(DEALER, member, label): NEVER for member in MEMBERS}, {})
+    begun = time.monotonic()
+    _, done = played(net)
+    assert left_out(done) == {DEALER} and time.monotonic() - begun < 3 * PATIENCE
+
+
+def test_a_part_is_due_a_patience_after_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of peers without a seat; members may have waited in vain for each part before. After a coin one patience more."""
+    talk: Any = object.__new__(Talk)
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    talk.links = SimpleNamespace(patience=10.0, due=lambda: 10.0 + clock.now)
+    monkeypatch.setattr("mpcjax.peers.talk.time", clock)
+    talk.together()
+    for clock.now, alone, member in ((100.0, 120.0, 120.0), (115.0, 125.0, 140.0), (116.0, 126.0, 160.0)):
+        assert talk.dues() == (alone, member)
