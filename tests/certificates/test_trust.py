@@ -248,6 +248,18 @@ def test_honest_messages_hold(length: int, spiked: bool) -> None:
     assert np.allclose(np.asarray(messages)[:, -1], np.maximum(cosines, 0), atol=2**-18)
 
 
+def test_messages_that_rounding_to_nearest_would_make_too_long() -> None:
+    """All coordinates are alike, and rounded up: an honest peer would be left out."""
+    rule, bits = mpcjax.rules.fltrust(), 20
+    length = next(n for n in range(5000, 6000) if 0.6 < (2.0**bits / math.sqrt(n)) % 1 < 0.9)
+    public = Public.of(1, length, reference=jnp.ones(length, jnp.float32))
+    message = rule.local(jnp.ones(length, jnp.float32), 0, public)[None]
+    certificate: Any = rule.certificate(100)
+    given = certificate.given(public, bits)
+    assert given.holds(F61, fixed.to_integers(message, bits, given.inward), bits).tolist() == [True]
+    assert given.holds(F61, fixed.to_integers(message, bits), bits).tolist() == [False]
+
+
 def test_the_direction_is_exact_and_of_length_one() -> None:
     along = np.asarray(along_reference(jnp.asarray(REFERENCE)))
     assert along.tolist() == [1 << 23, 0, 0, -3 << 21, 0], "4 = 2^3 / 2, so 23 of 24 bits"
