@@ -96,7 +96,7 @@ def pieces(setup: Setup) -> dict[str, float]:
     @jax.jit
     def encode(updates: Any) -> Any:
         message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(updates, np.arange(part.peers), public)
-        return fixed.to_integers(message, part.bits)
+        return fixed.to_integers(message, part.bits, part.certificate.inward)
 
     @jax.jit
     def deal(integers: Any, keys: Any, nonces: Any) -> Any:

@@ -23,8 +23,8 @@ PARTS = {  # how the phases of a round are told apart in the table
     "offline": ("offline",),
     "sharing": ("deal", "deal again"),  # a weighted rule in groups has the simulator deal up to three times
     "certificates": ("certify",),
-    "combine": ("combine", "score", "weigh", "sum", "reduce"),
-    "verification": ("verify certificates", "project", "claim", "verify"),
+    "combine": ("combine", "score", "weigh", "sum", "reduce", "settle"),
+    "verification": ("verify certificates", "project", "claim", "verify", "verify settled"),
     "opening": ("open",),
 }
 
@@ -88,7 +88,7 @@ def measure(rule: str, peers: int, length: int, parties: int, repeats: int) -> l
     shape: dict[str, Any] = {"shape": f"{rule} {peers} x {length:,}, m={parties}"}
     rows = [harness.row(f"round/{part}", found.median(*phases), "s", **shape) for part, phases in PARTS.items()]
     if chosen.additive:
-        unchecked = passive.runner(chosen, committee, updates)
+        unchecked = passive.runner(chosen, committee, updates, **extra)
         seconds = harness.seconds(lambda: unchecked(np.arange(8, dtype=np.uint32)), repeats=repeats)
         rows.append(harness.row("round/passive: nothing checked", seconds, "s", **shape))
         rows.append(harness.row("round/active over passive", total / seconds, "x", **shape))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 ELEMENT, FLOAT = 8, 4  # bytes
 PHASE_STAGES = {
     "offline": "offline", "deal": "sharing", "deal again": "sharing", "open": "open",
-    **dict.fromkeys(("combine", "score", "weigh", "sum", "reduce"), "combine"),
+    **dict.fromkeys(("combine", "score", "weigh", "sum", "reduce", "settle"), "combine"),
 }  # fmt: skip
 CHECKS = "checks"  # every other phase
 STAGES = ("sharing", CHECKS, "combine", "open")
@@ -92,10 +92,8 @@ def checks(size: Size, rule: str) -> Work:
 
 
 def combine(size: Size, rule: str) -> Work:
-    """Sums read every share once and add it; FLTrust reads twice: a product for the trust score, one for the weighted sum."""
+    """Every share is read once and added."""
     summed = ELEMENT * size.parties * size.length
-    if rule == "fltrust":
-        return Work(moved=2 * ELEMENT * size.shares + summed, products=2 * size.shares)
     return Work(moved=ELEMENT * size.shares + summed, additions=size.shares)
 
 

@@ -31,11 +31,14 @@ from mpcjax.sharing import deal_rows
 from mpcjax.simulator import Committee
 
 
-def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], Any]:
-    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups and lanes of the checked round, which share memory alike."""
+def runner(rule: Rule, committee: Committee, updates: Any, reference: Any = None) -> Callable[[Any], Any]:
+    """`seed [8]` to the aggregate of `updates [n, d]`, in the groups and lanes of the checked round, which share memory alike.
+
+    What the rule makes of the sum (`settle`) is computed when that is open.
+    """
     peers, length = updates.shape
     setup = setup_of(rule, committee, peers, length)
-    part, public, field = setup.part, Public.of(peers, length), setup.scheme.field
+    part, public, field = setup.part, Public.of(peers, length, reference=reference), setup.scheme.field
     add = jax.jit(_group, static_argnums=0, donate_argnums=4)
     last = jax.jit(_opened, static_argnums=0)
 
@@ -51,10 +54,9 @@ def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], An
                 chosen = updates[start : start + part.peers]
                 own = dataclasses.replace(setup, peers=chosen.shape[0], groups=1, total=peers)
                 if scratch is None or scratch.shape[1] != own.peers:
-                    scratch = jnp.zeros((setup.scheme.parties, own.peers, length), field.dtype)
-                more, scratch = add(
-                    own, jnp.asarray(seed).at[0].add(np.uint32(start)), chosen, np.int32(start), scratch
-                )
+                    scratch = jnp.zeros((setup.scheme.parties, own.peers, setup.message_length), field.dtype)
+                own_seed = jnp.asarray(seed).at[0].add(np.uint32(start))
+                more, scratch = add(own, own_seed, chosen, np.int32(start), scratch, reference)
                 total = added(total, more)
             return total
 
@@ -63,21 +65,21 @@ def runner(rule: Rule, committee: Committee, updates: Any) -> Callable[[Any], An
     return run
 
 
-def _group(setup: Setup, seed: Any, updates: Any, first: Any, scratch: Any) -> tuple[Output, Any]:
-    public, scheme = Public.of(*updates.shape), setup.scheme
+def _group(setup: Setup, seed: Any, updates: Any, first: Any, scratch: Any, reference: Any) -> tuple[Output, Any]:
+    public, scheme = Public.of(*updates.shape, reference=reference), setup.scheme
     message = jax.vmap(setup.rule.local, in_axes=(0, 0, None))(updates, first + jnp.arange(setup.peers), public)
     own = Stream.from_seed(seed).per_row("peer", range(setup.peers))
     streams = own.shared("members", scheme.threshold)
-    integers = fixed.to_integers(message, setup.bits)
+    integers = fixed.to_integers(message, setup.bits, setup.certificate.inward)
     shares = deal_rows(
         scheme.field, scheme.parties, scheme.threshold, integers, *streams.claim("message"), scratch=scratch
     )
     rt = Runtime(scheme, Simulated(scheme.parties), streams, Counter(scheme.field, scheme.parties))
-    bound = setup.certificate.bound(setup.bits, setup.length)
+    bound = setup.bound
     combined = setup.rule.combine(Secret(rt, shares, setup.bits, bound), public)
     return Output(combined.shares, combined.scale), shares
 
 
 def _opened(setup: Setup, output: Output, public: Public) -> Any:
     value = fixed.decode(setup.scheme.field, setup.scheme.reconstruct(output.shares), output.scale)
-    return setup.rule.finish(value, public)
+    return setup.rule.finish(setup.rule.settle(value, public), public)

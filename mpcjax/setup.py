@@ -136,7 +136,9 @@ def _refusal(scheme: Shamir, rule: Rule, peers: int, length: int, bits: int) -> 
         reference = jnp.zeros((length,), jnp.float32) if "reference" in rule.needs else None
         shares = scheme.field.zeros((scheme.parties, peers, width))
         public = Public.of(peers, length, reference=reference)
-        call(rule, "settle", call(rule, "combine", Secret(rt, shares, bits, bound), public), public)
+        combined = call(rule, "combine", Secret(rt, shares, bits, bound), public)
+        if rule.settles:
+            call(rule, "settle", combined, public)
 
     try:
         count(program, scheme)

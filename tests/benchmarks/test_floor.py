@@ -19,7 +19,6 @@ RATES = Rates(copy=1000, addition=100, product=50, keystream=200)
         (floors.share, "rsa", Work(moved=40_000, additions=6_000)),
         (floors.checks, "rsa", Work(moved=40_000, products=6_000)),
         (floors.combine, "rsa", Work(moved=44_000, additions=5_000)),
-        (floors.combine, "fltrust", Work(moved=84_000, products=10_000)),
         (floors.opening, "rsa", Work(moved=4_400, products=300)),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mpcjax.certificates import Norm
-from mpcjax.certificates.norm import _mixed, _project_bytes, _project_floats, entries
+from mpcjax.certificates.norm import _project_bytes, _project_floats, entries, mixed
 from mpcjax.fields import F31, F61, Field
 from tests.certificates._judge import Judge
 
@@ -165,5 +165,5 @@ def test_rows_are_mixed_as_by_integers(field: Field, coins: Any) -> None:
     weights[:3] = field.modulus - 1
     coins = np.concatenate([coins[:, :100], np.full((2, 1), 0xFFFFFFFF, np.uint32)], axis=1)
     expected = [sum(int(w) * int(r) for w, r in zip(weights, row, strict=True)) for row in spelled(coins, 27).T]
-    found = _mixed(field, field.asarray(weights.tolist()), jnp.asarray(coins))
+    found = mixed(field, field.asarray(weights.tolist()), jnp.asarray(coins))
     assert found.tolist() == [value % field.modulus for value in expected]

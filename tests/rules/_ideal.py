@@ -113,6 +113,7 @@ def combining(rule: Rule, n: int, length: int, bits: int, bound: int, used: tupl
     @jax.jit
     def run(integers: Any, public: Public) -> Any:
         combined = rule.combine(Secret(runtime(SCHEME, Zeros()), shared(integers), bits, bound), public)
+        combined = rule.settle(combined, public)
         said.append((combined.shape, combined.scale, combined.bound))
         return combined.shares
 
@@ -125,7 +126,8 @@ def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
     setup = Setup(SCHEME, rule, n, length)
     bits, bound = setup.bits, setup.bound
     local = jax.vmap(rule.local, in_axes=(0, 0, None))(jnp.asarray(x, jnp.float32), jnp.arange(n), public)
-    integers = np.round(np.where(np.asarray(public.accepted)[:, None], local, 0).astype(float) * 2.0**bits)
+    rounded = np.trunc if setup.certificate.inward else np.round
+    integers = rounded(np.where(np.asarray(public.accepted)[:, None], local, 0).astype(float) * 2.0**bits)
     used = tuple(getattr(circuits, one.__name__) for one in IDEAL)
     run, said = combining(rule, n, length, bits, bound, used)
     shares = run(integers, public)

@@ -74,7 +74,7 @@ def test_who_is_left_out_does_not_count(name: str, ideal: None) -> None:
     rule, x = RULES[name](), updates(4)
     accepted = np.arange(PEERS) != 2
     public = public_of(rule, accepted)
-    plain = rule.finish(rule.combine(_messages(rule, x, public), public), public)
+    plain = rule.finish(rule.settle(rule.combine(_messages(rule, x, public), public), public), public)
     close(name, on_secrets(rule, x, public), plain)
     if name not in ("bucketing", "rsa", "sign_majority"):  # who is whose neighbour, and ties, follow the numbers of all
         close(name, plain, expected(name, x[accepted]))
@@ -91,7 +91,7 @@ def test_few_accepted(name: str, left: int, ideal: None) -> None:
     rule, x = RULES[name](), updates(5)
     public = public_of(rule, np.arange(PEERS) >= PEERS - left)
     found = on_secrets(rule, x, public)
-    plain = rule.finish(rule.combine(_messages(rule, x, public), public), public)
+    plain = rule.finish(rule.settle(rule.combine(_messages(rule, x, public), public), public), public)
     assert np.isfinite(found).all()
     close(name, found, plain)
     if not left:

@@ -17,13 +17,14 @@ import pytest
 import mpcjax
 from mpcjax import grouping, session, simulator
 from mpcjax._compat import x64
-from mpcjax.certificates import Signs
+from mpcjax.certificates import Certificate, Signs
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.lanes import Clock, side_by_side
-from mpcjax.phases import GROUPED, LAST, Output, starting
-from mpcjax.rules import RULES, Public
+from mpcjax.phases import GROUPED, Output, last_of, starting
+from mpcjax.rules import RULES, Public, Rule
+from mpcjax.secret import mask
 from mpcjax.session import plan, run_offline, run_phase
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
@@ -36,13 +37,39 @@ def updates() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(PEERS, LENGTH)).astype(np.float32)
 
 
+@dataclasses.dataclass(frozen=True)
+class Squared(Rule):
+    """The squares of the sum of all messages but the last number, times that: products of what no group has."""
+
+    name = "squared"
+    additive = True
+    takes = ("center",)
+
+    def local(self, update: Any, peer: Any, public: Public) -> Any:
+        return jnp.append(jnp.where(update < 0, -1.0, 1.0), 1.0)
+
+    def message_length(self, length: int) -> int:
+        return length + 1
+
+    def certificate(self, peers: int) -> Certificate:
+        return Signs()
+
+    def combine(self, messages: Any, public: Public) -> Any:
+        return mask(messages, public.accepted).sum(0)
+
+    def settle(self, total: Any, public: Public) -> Any:
+        return total[:-1] * total[:-1] * total[-1:]
+
+
 def extras(rule: str) -> dict:
-    return {"weights": np.arange(1.0, PEERS + 1)} if rule == "mean" else {"center": updates()[0]}
+    return {
+        "mean": {"weights": np.arange(1.0, PEERS + 1)}, "fltrust": {"reference": np.ones(LENGTH, np.float32)}
+    }.get(rule, {"center": updates()[0]})  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "rule", [pytest.param("mean", marks=pytest.mark.long), "rsa"]
-)  # one for each certificate; the mean has weights, RSA counts peers
+    "rule", [*(pytest.param(rule, marks=pytest.mark.long) for rule in ("mean", "fltrust")), "rsa", Squared()], ids=str
+)  # one for each certificate; the mean has weights, RSA counts peers, the others settle
 def test_the_same_bits_as_all_at_once(rule):
     x = updates()
     x[4, 2] = np.nan
@@ -55,7 +82,7 @@ def test_the_same_bits_as_all_at_once(rule):
         np.testing.assert_array_equal(
             np.asarray(getattr(together.report, part)), np.asarray(getattr(apart.report, part))
         )
-    assert list(apart.report.excluded) == [4]
+    assert list(apart.report.excluded) == [4] and np.any(np.asarray(apart.value) != 0)
     assert apart.report.cost.fraction_bits == together.report.cost.fraction_bits
     assert 1.5 * together.report.rounds < apart.report.rounds < 2 * together.report.rounds  # three groups in two lanes
     assert apart.report.upload_bytes == together.report.upload_bytes  # every peer deals once
@@ -77,9 +104,10 @@ def test_an_additive_rule_is_the_sum_over_groups(rule):
     assert np.allclose(parts, combined(slice(None)), atol=1e-5) == chosen.additive
 
 
-def test_the_plan_is_what_the_groups_send():
-    whole = Setup(Shamir(F61, 3, 1), RULES["rsa"](), PEERS, LENGTH, groups=3)
-    part, seed = whole.part, jnp.arange(8, dtype=jnp.uint32)
+@pytest.mark.parametrize("rule", [RULES["rsa"](), Squared()], ids=str)
+def test_the_plan_is_what_the_groups_send(rule):
+    whole = Setup(Shamir(F61, 3, 1), rule, PEERS, LENGTH, groups=3)
+    part, seed, following = whole.part, jnp.arange(8, dtype=jnp.uint32), last_of(rule)
 
     def sent(names: tuple[str, ...]) -> tuple[session.Entry, ...]:
         own = Simulated(3)
@@ -87,9 +115,9 @@ def test_the_plan_is_what_the_groups_send():
         def run() -> None:
             stocks, standing = run_offline(part, own, seed, names)
             state = starting(jnp.zeros((part.peers, LENGTH), jnp.float32), Public.of(part.peers, LENGTH))
-            if names == LAST:
+            if names == following:
                 state |= {name: jnp.ones(PEERS, bool) for name in ("finite", "well", "certified")}
-                state["output"] = Output(jnp.zeros((3, LENGTH), jnp.uint64), 0)
+                state["output"] = Output(jnp.zeros((3, whole.summed_length), jnp.uint64), 0, PEERS)
             for name, stock in zip(names, stocks, strict=True):
                 state, standing = run_phase(name, part, own, seed, stock, state, standing)
 
@@ -97,7 +125,7 @@ def test_the_plan_is_what_the_groups_send():
         return tuple(own.ledger.entries)
 
     with x64():
-        each, last, planned = sent(GROUPED), sent(LAST), plan(whole).entries
+        each, last, planned = sent(GROUPED), sent(following), plan(whole).entries
         beside = tuple(dataclasses.replace(entry, rounds=0) for entry in each)  # the second lane
         assert [(e.label, e.rounds, e.sent) for e in planned] == [
             (e.label, e.rounds, e.sent) for e in each * 2 + beside + last
@@ -106,12 +134,17 @@ def test_the_plan_is_what_the_groups_send():
         assert part.certificate == whole.certificate and part.bits == whole.bits
 
 
-@pytest.mark.parametrize("phase", ["deal", "verify certificates", "open"])
-def test_a_cheat_in_any_group_is_caught_and_the_round_repeated(phase):
+@pytest.mark.parametrize(
+    ("rule", "phase"),
+    [*(("rsa", phase) for phase in ("deal", "verify certificates", "open")),
+     *((Squared(), phase) for phase in ("settle", "verify settled", "open"))],
+    ids=str,
+)  # fmt: skip
+def test_a_cheat_in_any_group_is_caught_and_the_round_repeated(rule, phase):
     cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase=phase)
     committee = mpcjax.simulate(3, tamper=cheat, group=GROUP)
-    result = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=committee, key=KEY)
-    honest = mpcjax.aggregate(jnp.asarray(updates()), "rsa", committee=mpcjax.simulate(3), key=KEY)
+    result = mpcjax.aggregate(jnp.asarray(updates()), rule, committee=committee, key=KEY)
+    honest = mpcjax.aggregate(jnp.asarray(updates()), rule, committee=mpcjax.simulate(3), key=KEY)
     np.testing.assert_array_equal(np.asarray(result.value), np.asarray(honest.value))
     assert len(result.report.failed) == 1 and bool(result.report.verified)
 
@@ -144,7 +177,7 @@ def test_what_fails_in_one_lane_stops_the_other(raises, monkeypatch):
     def first_fails(arrays, clock, programs, seed, state, scratch=None):
         walked.append(int(state["first"]))
         if walked[-1] != 0:
-            failed.wait(60)
+            failed.wait(300)
             return walk(arrays, clock, programs, seed, state, scratch)
         state, standing = walk(arrays, clock, programs, seed, state, scratch)
         failed.set()

@@ -179,7 +179,7 @@ def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate)
 def test_the_bound_of_a_projection_is_what_the_certificate_lets_through():
     """With few fractional bits a message may be longer than 1: FLTrust must not count on 1."""
     bits, length = 3, 1000
-    rule, seen = mpcjax.rules.fltrust(), []
+    rule, seen = mpcjax.rules.fltrust().of_means(), []
     bound = rule.certificate(PEERS).bound(bits, length)
 
     def projected(messages, direction, *, bits, bound):
