@@ -63,7 +63,7 @@ def quotients(x: Any, y: Any, *, bits: int, most: float) -> Any:
     (2^-28 + 2^-bits) |x_k / y|. Cost: one reciprocal of a scalar, d products.
     """
     if not isinstance(x, Secret):
-        return x / jnp.where(y > 0, y, 1)
+        return jnp.where(y > 0, x / jnp.where(y > 0, y, 1), 0)
     _require_bits("quotients", bits)
     out = bits + _whole_bits(y)  # so that 1 / y has `bits` significant ones even at the largest
     scale = x.scale + out

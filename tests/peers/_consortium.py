@@ -18,7 +18,7 @@ from mpcjax.peers.conduct import Conduct
 from mpcjax.peers.election import Election
 from mpcjax.peers.node import Node
 from mpcjax.peers.programs import Programs, programs
-from mpcjax.rules import Public, resolve
+from mpcjax.rules import Public, Rule, resolve
 from mpcjax.seeds import keys_of
 from tests.peers._memory import Net
 
@@ -38,6 +38,11 @@ def compiled(rule: str = "mean") -> Programs:
 
 def updates() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(PEERS, LENGTH)).astype(np.float32) * np.float32(0.1)
+
+
+def public_of(rule: Rule) -> Public:
+    reference = updates()[:3].mean(0) if "reference" in rule.needs else None
+    return Public.of(PEERS, LENGTH, reference=reference)
 
 
 def seed_of(when: tuple[int, int]) -> Any:
@@ -68,8 +73,7 @@ def play(
     def body(peer: int) -> None:
         try:
             with x64():
-                public = Public.of(PEERS, LENGTH)
-                found[peer] = nodes[peer].round(number, given[peer], public)
+                found[peer] = nodes[peer].round(number, given[peer], public_of(nodes[peer].programs.setup.rule))
         except Exception as error:  # the test looks at it
             found[peer] = error
 
@@ -86,5 +90,5 @@ def simulated(rule: str, members: tuple[int, ...], when: tuple[int, int]) -> sim
     with x64():
         committee = mpcjax.simulate(PARTIES)
         setup = setup_of(resolve(rule), committee, PEERS, LENGTH)
-        public = Public.of(PEERS, LENGTH)
-        return simulator._attempt(setup, committee, members, *when, seed_of(when), jnp.asarray(updates()), public)
+        given = jnp.asarray(updates()), public_of(setup.rule)
+        return simulator._attempt(setup, committee, members, *when, seed_of(when), *given)

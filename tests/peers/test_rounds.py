@@ -68,7 +68,7 @@ def left_out(done: Round) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    "rule", ["mean", pytest.param("rsa", marks=LONG), pytest.param("centered_clipping", marks=LONG)]
+    "rule", ["mean", *(pytest.param(rule, marks=LONG) for rule in ("rsa", "centered_clipping", "fltrust"))]
 )
 def test_the_bits_of_the_simulator(rule: str) -> None:
     compiled(rule)

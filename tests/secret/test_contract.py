@@ -183,6 +183,15 @@ FRACTIONS = {
     "divide by public": Case(lambda x: ms.divide(x, np.arange(1.0, 8), bits=8, least=2.0), (SMALL,), error=2.0**-8),
     "sqrt": Case(lambda x: ms.sqrt(x, bits=16), (POSITIVE,), error=2.0**-16 + 23 * 2.0**-25),
     "sqrt of a negative": Case(lambda x: ms.sqrt(x, bits=4), (SMALL,), error=2.0**-4),
+    "quotients": Case(
+        lambda x, y: ms.quotients(x, y.sum(0, keepdims=True), bits=20, most=4.0), (SMALL, POSITIVE), relative=2.0**-19
+    ),
+    "quotients by the smallest": Case(
+        lambda x, y: ms.quotients(x, y[1:2], bits=20, most=36.0),
+        (SMALL, POSITIVE),
+        relative=2.0**-19,
+    ),
+    "quotients by zero": Case(lambda x: ms.quotients(x, x[:1] - x[:1], bits=20, most=1.0), (SMALL,)),
     "proportions": Case(lambda x: ms.proportions(x, 12), (POSITIVE,), error=2.0**-12),
 }
 GROUPS = [COMPARISONS, ARITHMETIC, ORDER, PRODUCTS, SHAPES, FRACTIONS]
