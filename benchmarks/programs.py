@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax import simulator
-from mpcjax.phases import PHASES, starting
+from mpcjax.phases import ALL, GROUPED, PHASES, last_of, starting
 from mpcjax.rules import Public
 from mpcjax.setup import Setup
 
@@ -41,15 +41,16 @@ def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
     """
     setup = dataclasses.replace(setup, groups=1) if setup.rule.weighted else setup
     beside = nbytes(abstract_arguments(setup)) if setup.groups > 1 else 0
+    names = (*GROUPED, *last_of(setup.rule)) if setup.groups > 1 else ALL
     setup = setup.part if setup.groups > 1 else setup
-    compiled, given = simulator.compiled(setup, tamper=None, here=False), abstract_arguments(setup, sharding)
+    compiled, given = simulator.compiled(setup, names, tamper=None, here=False), abstract_arguments(setup, sharding)
     place = _placer(sharding)
     seed, updates, public = given
     traced, results = compiled["offline"].trace(seed, ())
     yield Program("offline", traced, beside + nbytes(given))
     stocks, standing = place(results)
     state: Any = starting(updates, public, place(jax.ShapeDtypeStruct((), jnp.int32)))
-    for name, stock in zip(PHASES, stocks, strict=True):
+    for name, stock in zip(names, stocks, strict=True):
         traced, results = compiled[name].trace(seed, (), stock, state, standing, None)
         yield Program(name, traced, beside + nbytes((given, stocks, state, standing)))
         state, standing = place(results)

@@ -36,6 +36,7 @@ from benchmarks import harness
 from benchmarks.programs import NAMES, Program, programs
 from mpcjax._compat import x64
 from mpcjax.api import setup_of
+from mpcjax.phases import SETTLING
 from mpcjax.rules import RULES, resolve
 
 RESULTS = Path(__file__).parent / "results" / "tpu_check"  # not among the results that `compare` looks for
@@ -188,7 +189,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 def main(given: list[str] | None = None) -> int:
     options = arguments(given)
     if options.list:
-        print("\n".join(f"{rule}, {name}" for rule in options.rules for name in options.programs))
+        listed = [(rule, name) for rule in options.rules for name in options.programs]
+        print(*(f"{r}, {name}" for r, name in listed if name not in SETTLING or resolve(r).settles), sep="\n")
         return 0
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     path = options.json or RESULTS / f"{time.strftime('%Y-%m-%dT%H%M%S', time.gmtime())}.json"
