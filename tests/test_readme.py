@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,15 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
+def examples() -> list[Any]:
+    """The one that measures rates is `once`: that they are measured on the oldest versions too, tests/api/test_costs.py says."""
+    return [
+        pytest.param(code, marks=pytest.mark.once if "costs.calibrate()" in code else ()) for code in blocks("python")
+    ]
+
+
 @pytest.mark.user
-@pytest.mark.parametrize("example", blocks("python"))
+@pytest.mark.parametrize("example", examples())
 def test_example_runs(example, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -138,6 +138,7 @@ def test_memory_is_at_least_the_updates_and_their_shares_and_not_many_times_that
     assert least < memory("rsa", 60_000) < 2 * least
 
 
+@pytest.mark.once
 @pytest.mark.user
 def test_memory_grows_with_parameters_peers_and_parties():
     one = memory("rsa", 70_000)  # from 2^16 on, proofs cut alike
@@ -146,6 +147,7 @@ def test_memory_grows_with_parameters_peers_and_parties():
     assert memory("rsa", 70_000, parties=6) > 1.5 * one
 
 
+@pytest.mark.once
 @pytest.mark.user
 def test_memory_follows_a_group():
     """Two of them go side by side; of the other peers only the updates are held, and a little each."""
@@ -161,6 +163,7 @@ def test_computing_grows_with_parameters_and_peers():
     assert computing(rule="rsa", length=1_000_000, peers=2 * PEERS) == pytest.approx(2 * one, rel=0.2)
 
 
+@pytest.mark.once
 @pytest.mark.user
 def test_a_weighted_rule_in_groups_deals_up_to_three_times_and_holds_two_groups():
     cost = estimate(BySum(), 200_000, 12, group=3, fraction_bits=4)

@@ -243,7 +243,7 @@ def test_under_mpc_it_is_the_plain_cell(digits):
 def test_where_a_run_parts_is_shown(capsys):
     """The same updates under both: rounding apart, and no more where nothing is chosen."""
     parting.main(
-        rule="geometric_median", attack="ipm", partition="iid", rounds=2, peers=6, malicious=1, dataset="digits"
+        rule="centered_clipping", attack="ipm", partition="iid", rounds=2, peers=6, malicious=1, dataset="digits"
     )
     said = capsys.readouterr().out
     assert "apart by more than 0.001: MPC in 0, disturbed in 0 of 2 rounds, both in 0" in said

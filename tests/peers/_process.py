@@ -54,7 +54,7 @@ def main(config: Path, record: Path, rounds: int, label: str) -> None:
         for number in range(rounds):
             update = np.random.default_rng([me.number, number]).normal(size=LENGTH).astype(np.float32) / 10
             try:
-                value = np.asarray(me.aggregate(update, "centered_clipping", round=number).value).tobytes().hex()
+                value = np.asarray(me.aggregate(update, "rsa", round=number).value).tobytes().hex()
             except Abort:
                 value = ""
             file.write(json.dumps(value) + "\n")

@@ -47,8 +47,8 @@ VOTES, SAID = "deal/roll call/votes", "deal/dealing check#4"
 __all__ = ["warm"]
 
 
-def played(cheat: Any = None, of: set[int] = ALL) -> tuple[list[Node], Round]:
-    nodes = consortium(Net(PEERS, patience=2.0, slot=0.1, cheat=cheat))
+def played(cheat: Any = None, of: set[int] = ALL, patience: float = 2.0) -> tuple[list[Node], Round]:
+    nodes = consortium(Net(PEERS, patience=patience, slot=0.1, cheat=cheat))
     return nodes, agreed(play(nodes), of)
 
 
@@ -75,7 +75,7 @@ def complains(monkeypatch: pytest.MonkeyPatch, dealers: tuple[int, ...] = (DEALE
 @pytest.mark.parametrize("member", [MEMBERS[2], *(pytest.param(member, marks=LONG) for member in MEMBERS[:2])])
 def test_a_dealer_that_one_member_has_not_heard_is_not_left_out(member: int) -> None:
     """What it should have had comes sealed, by way of the others where the dealer sends it nothing at all."""
-    nodes, done = played(silent_towards(DEALER, (member,)))
+    nodes, done = played(silent_towards(DEALER, (member,)), patience=1.0)
     assert done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
 
 
@@ -108,7 +108,7 @@ def test_what_a_member_hands_on_is_compared_with_what_most_members_have() -> Non
         kept = deaf(who, to, label, x)
         return None if kept is None else false(who, to, label, kept)
 
-    nodes, done = played(cheat)
+    nodes, done = played(cheat, patience=1.0)
     assert handed and done.attempt == 0 and left_out(done) == set() and caught(nodes) == set()
 
 

@@ -229,7 +229,7 @@ def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
 def test_attempts_that_failed_leave_room_for_more() -> None:
     """What honest peers say of a round whose committees all fail is kept whole."""
     net = Net(
-        PEERS, patience=2.0, slot=0.1, cheat=lambda who, to, label, x: x ^ 1 if label == "deal/coin#1/echo" else x
+        PEERS, patience=1.0, slot=0.1, cheat=lambda who, to, label, x: x ^ 1 if label == "deal/coin#1/echo" else x
     )
     nodes = consortium(net, attempts=3)
     early = nodes[LATE]._early

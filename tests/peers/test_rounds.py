@@ -43,8 +43,8 @@ def warm() -> None:
     play(consortium(Net(PEERS)))
 
 
-def net(cheat: Cheat | None = None) -> Net:
-    return Net(PEERS, patience=2.0, slot=0.1, cheat=cheat)
+def net(cheat: Cheat | None = None, patience: float = 2.0) -> Net:
+    return Net(PEERS, patience=patience, slot=0.1, cheat=cheat)
 
 
 def agreed(found: list[Any], of: set[int]) -> Round:
@@ -96,7 +96,7 @@ def test_no_coin_is_opened_before_an_honest_member_has_what_a_dealer_is_committe
             opened.wait(30)  # in vain: the coin is opened when nobody waits for this any more
         return x
 
-    done = agreed(play(consortium(net(cheat))), ALL)
+    done = agreed(play(consortium(net(cheat, patience=1.0))), ALL)
     assert left_out(done) == {dealer} and done.attempt == 0
 
 
@@ -181,7 +181,7 @@ def test_a_peer_that_comes_late_has_the_same_outcome() -> None:
 )
 def test_a_member_that_falls_silent(phase: str) -> None:
     """All others end with the same outcome, of another committee, and know who it was."""
-    done = agreed(play(consortium(net(silent_from(CHEAT, phase)))), HONEST)
+    done = agreed(play(consortium(net(silent_from(CHEAT, phase), patience=1.0))), HONEST)
     assert done.failed == ((MEMBERS, (CHEAT,)),) and done.attempt == 1 and CHEAT not in done.members
     assert left_out(done) == {CHEAT}
 
@@ -199,7 +199,7 @@ def without_outcome(nodes: list[Any], found: list[Any], of: set[int]) -> None:
 
 
 def test_who_falls_silent_with_the_others_shares_of_the_output_gets_no_second_one() -> None:
-    nodes = consortium(net(silent_from(CHEAT, "open")))
+    nodes = consortium(net(silent_from(CHEAT, "open"), patience=1.0))
     found = play(nodes)
     without_outcome(nodes, found, HONEST)
     assert nodes[LIGHT[0]].conduct.silent == {CHEAT}

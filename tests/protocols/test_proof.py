@@ -21,16 +21,22 @@ from tests.protocols._play import SEED, compiled, reveal, values
 
 PROOF = sys.modules["mpcjax.protocols.proof"]
 PEERS = 3
+LENGTH, LEVELS = 97, 4  # a vector, and in how many levels it is proven
 P = F61.modulus
 
 
 @pytest.fixture(autouse=True)
 def short_vectors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    lower(monkeypatch)
+
+
+def lower(patch: pytest.MonkeyPatch) -> None:
+    """Lengths from which vectors are proven, and cut otherwise."""
     for name in ("SHORT", "ROBUST_SHORT"):
-        monkeypatch.setattr(PROOF, name, 2)
+        patch.setattr(PROOF, name, 2)
     for module in (PROOF, sys.modules["mpcjax.protocols.folding"]):
-        monkeypatch.setattr(module, "MANY", 60)
-        monkeypatch.setattr(module, "FEW", 16)
+        patch.setattr(module, "MANY", 60)
+        patch.setattr(module, "FEW", 16)
 
 
 def proven(forms: list[Any], shift: Any = None) -> Any:
@@ -122,32 +128,38 @@ def test_who_proves_what_holds_of_another_vector_fails() -> None:
     assert wrong == 8
 
 
-@pytest.mark.parametrize("lied", range(4))
-def test_a_wrong_coefficient_at_any_level_shows(lied: int) -> None:
-    """Each level is tied to the one before by a test of its own; the first says what the value is, which then is wrong."""
-    scheme, length, honest, level = Shamir(F61, 3, 1), 97, PROOF.coefficients, []
+@pytest.fixture(scope="module")
+def lied() -> list[Any]:
+    """What comes of it where the first peer adds 1 to a coefficient of one level, for all levels: compiled once."""
+    honest, lies = PROOF.coefficients, []
 
-    def lying(field: Any, x: Any, count: int, weights: Any = None) -> Any:
+    def coefficients(field: Any, x: Any, count: int, weights: Any = None) -> Any:
         terms = honest(field, x, count, weights)
-        level.append(count)
-        return terms.at[0, 0].set(field.add(terms[0, 0], 1)) if len(level) == lied + 1 else terms
+        return terms.at[0, 0].set(field.add(terms[0, 0], lies.pop(0)))
 
-    inputs = values(F61, (PEERS, length))
-    demand_and_run = proven([tensor])
-
-    def program(rt: Runtime, x: Any) -> Any:
-        level.clear()
-        return demand_and_run(rt, x)
+    def program(rt: Runtime, x: Any, lie: Any) -> Any:
+        lies[:] = list(rt.scheme.reconstruct(lie))
+        found = proven([tensor])(rt, x)
+        assert not lies
+        return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PROOF, "coefficients", lying)
-        ((weights, got, tests),), verified = compiled(scheme, program, [inputs[0].shape])(
-            jax.random.key(0), None, *inputs
-        )
+        lower(patch)
+        patch.setattr(PROOF, "coefficients", coefficients)
+        run = compiled(Shamir(F61, 3, 1), program, [(PEERS, LENGTH), (LEVELS,)])
+        inputs = values(F61, (PEERS, LENGTH))
+        return [run(jax.random.key(0), None, *inputs, lie) for lie in np.eye(LEVELS, dtype=np.uint64)]
+
+
+@pytest.mark.parametrize("level", range(LEVELS))
+def test_a_wrong_coefficient_at_any_level_shows(lied: list[Any], level: int) -> None:
+    """Each level is tied to the one before by a test of its own; the first says what the value is, which then is wrong."""
+    scheme, inputs = Shamir(F61, 3, 1), values(F61, (PEERS, LENGTH))
+    ((weights, got, tests),), verified = lied[level]
     shown = np.array([reveal(scheme, test) for test in tests])
     right = np.sum(np.asarray(weights).astype(object) * inputs[0].astype(object) ** 2, axis=1) % P
     assert bool(verified) and len(shown) == 4 and shown[:, 0].any() and not shown[:, 1:].any()
-    assert list(reveal(scheme, got) != right) == [lied == 0, False, False]
+    assert list(reveal(scheme, got) != right) == [level == 0, False, False]
 
 
 def test_no_two_coefficients_have_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
