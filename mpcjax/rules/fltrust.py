@@ -44,13 +44,10 @@ class FLTrust(Rule):
     additive = True
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
-        length = norm(update)
-        safe = jnp.where(length > 0, length, 1)
-        score = jnp.maximum(_inner(update / safe, unit(_along(public.reference))), 0)
-        filled = jnp.pad(update, (0, self.message_length(update.shape[0]) - update.shape[0]))
-        return jax.lax.dynamic_update_slice(
-            filled * (score * (1 - SHORTER) / safe), score[None], (filled.shape[0] - 1,)
-        )
+        along = unit(update)
+        score = jnp.maximum(_inner(along, unit(_along(public.reference))), 0)
+        filled = jnp.pad(along, (0, self.message_length(update.shape[0]) - update.shape[0]))
+        return jax.lax.dynamic_update_slice(filled * (score * (1 - SHORTER)), score[None], (filled.shape[0] - 1,))
 
     def message_length(self, length: int) -> int:
         return -(-(length + 1) // ALIGNED) * ALIGNED
@@ -111,6 +108,10 @@ def _along(reference: Any) -> Any:
 
 
 def _inner(x: Any, y: Any) -> Any:
-    """x . y of vectors of length 1 in float32, summed in two stages."""
+    """x . y of vectors of length 1 in float32, summed in two stages, which the compiler would else make one of.
+
+    Where all products are alike, as of vectors of signs, the errors of one long sum add up: to 2^-15 for d = 10^4.
+    """
     size = max(1, int(x.shape[0] ** 0.5))
-    return jnp.sum(jnp.sum(jnp.pad(x * y, (0, -x.shape[0] % size)).reshape(-1, size), axis=1))
+    parts = jnp.sum(jnp.pad(x * y, (0, -x.shape[0] % size)).reshape(-1, size), axis=1)
+    return jnp.sum(jax.lax.optimization_barrier(parts))

@@ -7,14 +7,18 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import mpcjax
 from mpcjax.certificates import Trust, along_reference
+from mpcjax.certificates.trust import SCORE_ERROR
 from mpcjax.fields import F31, F61, Field, fixed
 from mpcjax.rules import FLTrust, Public
+from mpcjax.setup import Setup
+from mpcjax.sharing import Shamir
 from tests.certificates._judge import Judge
 
 LENGTH, PEERS = 6, 8  # five coordinates and the score
@@ -258,6 +262,31 @@ def test_messages_that_rounding_to_nearest_would_make_too_long() -> None:
     given = certificate.given(public, bits)
     assert given.holds(F61, fixed.to_integers(message, bits, given.inward), bits).tolist() == [True]
     assert given.holds(F61, fixed.to_integers(message, bits), bits).tolist() == [False]
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e32, 1e36, 3e37])
+def test_updates_whose_length_float32_hardly_holds_are_trusted_as_others(size: float) -> None:
+    """A score over so large a length is less than the least float32."""
+    rule, length = mpcjax.rules.fltrust(), 100
+    public = Public.of(1, length, reference=jnp.ones(length, jnp.float32))
+    given: Any = rule.certificate(PEERS).given(public, 20)
+    message = rule.local(jnp.full(length, size, jnp.float32).at[0].set(0), 0, public)[None]
+    integers = fixed.to_integers(message, 20, given.inward)
+    assert given.holds(F61, integers, 20).tolist() == [True]
+    assert int(integers[0, -1]) == pytest.approx(2.0**20 * math.sqrt(0.99), abs=8)
+
+
+@pytest.mark.parametrize("length", [4096, 10_000, 22_500, 10**6])
+def test_scores_of_signs_are_as_exact_as_others(length: int) -> None:
+    """All products that are added up are alike, and so are their errors; of a square length two sums could become one."""
+    rule, rng = mpcjax.rules.fltrust(), np.random.default_rng(0)
+    signs = rng.choice([-1.0, 1.0], length)
+    x = np.array([signs * size for size in rng.uniform(0.3, 1, 4)], np.float32)
+    x[:, 0] = signs[0]
+    public = Public.of(4, length, reference=jnp.asarray(signs, jnp.float32))
+    messages = jax.jit(jax.vmap(rule.local, in_axes=(0, None, None)))(jnp.asarray(x), 0, public)
+    exact = x.astype(float) @ signs / np.linalg.norm(x.astype(float), axis=1) / math.sqrt(length)
+    assert np.max(np.abs(np.asarray(messages[:, -1]) - exact)) < 2.0 ** -(SCORE_ERROR + 1)
 
 
 def test_the_direction_is_exact_and_of_length_one() -> None:
