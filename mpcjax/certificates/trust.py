@@ -4,20 +4,22 @@ A message is x = (y, t), in integers of f fractional bits: an update y that its 
 score t = relu(<u, r>), y = t u for a u of length 1 at most and the public r, rounded to integers rho. It passes if
 
 1. 0 <= t < 2^(f+1), and t is the number that bits spell;
-2. |y|^2 <= (t + 1)^2, so that u = y / t is no longer than 1, but for one unit of y;
+2. |y|^2 < (t + 1)^2, so that u = y / t is no longer than 1, but for one unit of y: no y_k is larger than t, and y = 0 for t = 0;
 3. <y, rho> and t^2 differ by at most a tolerance, so that t = <u, r> where it is not zero.
 
 Derivation. Let W = 2^w, tau the rows of `norm`, and x.x, <y, rho> integers.
 
 - *Soundness*. The projections of `norm` show |x| < 9 W, so that |y|^2 < 81 W^2 and |<y, rho>| < 9 W |rho|; with the widths of
   the bits dealt, no side of 2. or 3. reaches p, and what holds mod p holds. The peer deals t, and bits of t, of q = t^2, of
-  s = (t + 1)^2 - |y|^2 and of s' = <y, rho> + tolerance - t^2; that s, s' are numbers of so many bits is 2. and 3. Then
-  x.x = 2 q + 2 t + 1 - s, <y, rho> = q - tolerance + s', x_d = t and the relations R.x = z of the projections, all linear but
+  s = (t + 1)^2 - 1 - |y|^2 and of s' = <y, rho> + tolerance - t^2; that s, s' are numbers of so many bits is 2. and 3. Then
+  x.x = 2 q + 2 t - s, <y, rho> = q - tolerance + s', x_d = t and the relations R.x = z of the projections, all linear but
   for x.x, are one quadratic form in x, in a random combination; q = t^2, the spelling of t and that bits are bits another.
 - *Completeness*. Messages are rounded toward zero (`inward`), so no vector gets longer, and t loses less than a unit: 2. holds
-  where |u| <= 1 in spite of float32 (the rule shortens it by 2^-20). In 3. each y_k has moved by less than a unit, rho_k by half
+  where |u| < 1 in spite of float32 (the rule shortens it by 2^-20). In 3. each y_k has moved by less than a unit, rho_k by half
   of one, t by one, and float32 scores by less than 2^-17: (3/2 sqrt(d) + 3) 2^f + 2^(2f-17) at most.
-- *Bound*. From 2. and 3. t^2 <= (t + 1) |rho| + tolerance, hence t <= |rho| + 1 + tolerance / |rho| and |y_k| <= t + 1.
+- *Bound*. From 2. and 3. t^2 <= (t + 1) |rho| + tolerance, hence t <= |rho| + 1 + tolerance / |rho|, and |y_k| <= t.
+- *What 3. lets through*. A u of agreement c may weigh the t with t^2 = c t + tolerance (of lengths 1): at most sqrt(tolerance)
+  where c = 0, c + tolerance / c above, tolerance / |c| below. For f = 23 sqrt(tolerance) is 2^-8 up to d = 1000, 2^-6 for 10^6.
 """
 
 from __future__ import annotations
@@ -68,8 +70,7 @@ class Trust(Norm):
 
     def widths(self, bits: int, length: int) -> tuple[int, int, int, int]:
         """Bits of t, t^2, s and s'."""
-        square = (((1 << (bits + 1)) + 1) ** 2).bit_length()
-        return bits + 1, 2 * bits + 2, square, (2 * self._least_tolerance(bits, length)).bit_length()
+        return bits + 1, 2 * bits + 2, 2 * bits + 2, (2 * self._least_tolerance(bits, length)).bit_length()
 
     def _least_tolerance(self, bits: int, length: int) -> int:
         return math.ceil(2.0**bits * (1.5 * math.sqrt(length) + 3) + 2.0 ** (2 * bits - SCORE_ERROR))
@@ -83,13 +84,13 @@ class Trust(Norm):
 
     def bound(self, bits: int, length: int) -> int:
         longest = (1 << bits) + math.ceil(math.sqrt(length))  # |rho|, at most
-        return longest + 3 + self.tolerance(bits, length) // longest
+        return longest + 2 + self.tolerance(bits, length) // longest
 
     def _numbers(self, field: Field, message: Any, bits: int) -> tuple[Any, Any, Any, Any]:
         """t, t^2, s and s' of `message [n, d + 1]`, int64 `[n]`; of what is longer than `reach` they mean nothing."""
         t = message[:, -1].astype(jnp.int64)
         along = field.lift(kernels.inner(field, field.from_signed(message), self._along(field, message.shape[-1])))
-        slack = (t + 1) ** 2 + t**2 - kernels.squared_norms(message).astype(jnp.int64)
+        slack = 2 * (t**2 + t) - kernels.squared_norms(message).astype(jnp.int64)
         return t, t**2, slack, along.astype(jnp.int64) + self.tolerance(bits, message.shape[-1]) - t**2
 
     def holds(self, field: Field, message: Any, bits: int) -> Any:
@@ -113,7 +114,7 @@ class Trust(Norm):
     def _of_message(self, field: Field, agreed: Any, weights: Any, dealt: Dealt) -> Equation:
         """With the weights c of the projections, a of <y, rho> and b of x_d, and h half of the vector they multiply x with:
 
-        sum_l (x_l + h_l)^2 = h.h + (2 q + 2 t + 1 - s) + sum_j c_j z_j + a (q - tolerance + s') + b t.
+        sum_l (x_l + h_l)^2 = h.h + (2 q + 2 t - s) + sum_j c_j z_j + a (q - tolerance + s') + b t.
         """
         length, window, halved = dealt.message.shape[-1], self.window(field), pow(2, -1, field.modulus)
         c, a, b = weights[: self.rows], weights[self.rows], weights[self.rows + 1]
@@ -124,7 +125,7 @@ class Trust(Norm):
             field.scale_small(field.sum(c), 1 << window),
             field.mul(a, self.tolerance(dealt.bits, length) % field.modulus),
         )
-        constant = field.sub(field.add(field.dot(half, half), 1), offset)
+        constant = field.sub(field.dot(half, half), offset)
         of_t, of_square, of_slack, of_rest = (powers(field, width) for width in self.widths(dealt.bits, length))
         helpers = jnp.concatenate([
             field.add(b, 2)[None], field.zeros(of_t.shape), field.mul(field.add(a, 2), of_square), field.neg(of_slack),

@@ -9,11 +9,8 @@ import jax.numpy as jnp
 
 def norm(x: Any) -> Any:
     """Euclidean norm of `x [d]` in float32, summed in two stages and scaled, so that d = 10^6 loses no accuracy."""
-    size = max(1, int(x.shape[0] ** 0.5))
-    largest = jnp.max(jnp.abs(x))
-    safe = jnp.where(largest > 0, largest, 1)
-    padded = jnp.pad(x / safe, (0, -x.shape[0] % size))
-    return safe * jnp.sqrt(jnp.sum(jnp.sum(jnp.square(padded.reshape(-1, size)), axis=1)))
+    scaled, largest = _scaled(x)
+    return largest * _length(scaled)
 
 
 def clipped(x: Any, limit: float) -> Any:
@@ -23,6 +20,20 @@ def clipped(x: Any, limit: float) -> Any:
 
 
 def unit(x: Any) -> Any:
-    """x / |x|, and zero for zero."""
-    length = norm(x)
-    return x / jnp.where(length > 0, length, 1)
+    """x / |x|, and zero for zero. Not x times 1 / |x|, which may be less than the least float32."""
+    scaled, _ = _scaled(x)
+    length = _length(scaled)
+    return scaled / jnp.where(length > 0, length, 1)
+
+
+def _scaled(x: Any) -> tuple[Any, Any]:
+    """x by its largest magnitude, and that; by 1 if it is zero."""
+    largest = jnp.max(jnp.abs(x))
+    safe = jnp.where(largest > 0, largest, 1)
+    return x / safe, safe
+
+
+def _length(scaled: Any) -> Any:
+    size = max(1, int(scaled.shape[0] ** 0.5))
+    padded = jnp.pad(scaled, (0, -scaled.shape[0] % size))
+    return jnp.sqrt(jnp.sum(jnp.sum(jnp.square(padded.reshape(-1, size)), axis=1)))

@@ -7,14 +7,18 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import mpcjax
 from mpcjax.certificates import Trust, along_reference
+from mpcjax.certificates.trust import SCORE_ERROR
 from mpcjax.fields import F31, F61, Field, fixed
 from mpcjax.rules import FLTrust, Public
+from mpcjax.setup import Setup
+from mpcjax.sharing import Shamir
 from tests.certificates._judge import Judge
 
 LENGTH, PEERS = 6, 8  # five coordinates and the score
@@ -35,7 +39,7 @@ def legal(message: list[int], here: Judge) -> bool:
     certificate: Any = here.certificate
     along = sum(int(a) * b for a, b in zip(np.asarray(certificate.direction).tolist(), y, strict=True))
     tolerance = certificate.tolerance(here.bits, LENGTH)
-    long = sum(v * v for v in y) <= (t + 1) ** 2
+    long = sum(v * v for v in y) < (t + 1) ** 2
     return 0 <= t < 2 << here.bits and long and -tolerance <= along - t * t <= tolerance
 
 
@@ -62,22 +66,23 @@ def test_what_is_legal_is_accepted_and_nothing_else(field: Field) -> None:
 
 
 def test_its_bounds_are_exact() -> None:
-    """(t + 1)^2 = |y|^2 passes and a unit more does not; likewise the ends of the tolerance, to a unit of the update."""
+    """(t + 1)^2 - 1 = |y|^2 passes and a unit more does not; likewise the ends of the tolerance, to a unit of the update."""
     here = judge()
     f, t = here.bits, 3 << (here.bits - 2)
     certificate: Any = here.certificate
     tolerance, rho = certificate.tolerance(f, LENGTH), np.asarray(certificate.direction).tolist()
     least = -((tolerance - t * t) // rho[0])  # of y_0 where all else is zero
     most = (tolerance + t * t) // rho[0]
-    square = (t + 1) ** 2 - most**2  # what is left of the length, as a sum of two squares and a rest
+    square = (t + 1) ** 2 - 1 - most**2  # what is left of the length, as a sum of two squares and a rest
     side = math.isqrt(square)
     rest = math.isqrt(square - side**2)
     messages = [
         [least, 0, 0, 0, 0, t], [least - 1, 0, 0, 0, 0, t], [most, 0, 0, 0, 0, t], [most + 1, 0, 0, 0, 0, t],
-        [most, side, rest, 0, 0, t], [most, side + 1, 0, 0, 0, t], [0, 1, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0],
+        [most, side, rest, 0, 0, t], [most, side + 1, 0, 0, 0, t], [0, 1, 1, 1, 0, 1], [0, 2, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0],
     ]  # fmt: skip
     expected = [legal(message, here) for message in messages]
-    assert expected == [True, False] * 4
+    assert expected == [True, False] * 5
     assert here.accepts(messages) == expected
 
 
@@ -135,13 +140,13 @@ def test_numbers_that_fit_each_other_and_not_the_message() -> None:
 
     put(0, square=square + 1, slack=slack + 2, rest=rest - 1)  # t^2 is another number
     more = t + 4
-    put(1, t=more, bits=more, square=more**2, slack=2 * more**2 + 2 * more + 1 - t * t - norm_of(message[1]),
+    put(1, t=more, bits=more, square=more**2, slack=2 * more**2 + 2 * more - t * t - norm_of(message[1]),
         rest=rest + t * t - more**2)  # fmt: skip
     rho = np.asarray(here.certificate.direction).tolist()  # type: ignore[attr-defined]
     along = sum(a * b for a, b in zip(rho, message[2], strict=False))
     tolerance = read(helpers[0, at["rest"]]) - sum(a * b for a, b in zip(rho, message[0], strict=False)) + square
     put(
-        2, t=-t, slack=(1 - t) ** 2 - norm_of(message[2]), rest=along + tolerance - square
+        2, t=-t, slack=(1 - t) ** 2 - 1 - norm_of(message[2]), rest=along + tolerance - square
     )  # t is not what its bits spell
     # the slack of a shorter y, and its products with the reference left as they were
     put(3, slack=slack + norm_of(message[0]) - norm_of(message[3]))
@@ -168,7 +173,7 @@ def test_entries_whose_squares_wrap_are_seen_by_the_projections() -> None:
     helpers, responses = here.answers([[0] * LENGTH] * PEERS)
     vector[3] = 0  # along the reference, so that all else fits: then the squares are p - 1
     helpers, responses, at = dealt(here, [[0] * LENGTH] * PEERS)
-    helpers[0, at["slack"]] = spell(2, at["slack"].stop - at["slack"].start)  # 1 - (p - 1) mod p
+    helpers[0, at["slack"]] = spell(1, at["slack"].stop - at["slack"].start)  # 0 - (p - 1) mod p
     assert here.accepts([vector] + [[0] * LENGTH] * (PEERS - 1), helpers, responses) == [False] + [True] * (PEERS - 1)
 
 
@@ -183,14 +188,14 @@ def test_no_side_of_an_equation_wraps(field: Field, peers: int, length: int) -> 
     p, window = field.modulus, 2 ** certificate.window(field)
     score, square, slack, rest = certificate.widths(bits, length)
     longest = 2**bits + math.sqrt(length) / 2  # rho
-    assert 81 * window**2 + 2**slack < p and ((2 << bits) + 1) ** 2 < p, "|y|^2 + s = (t + 1)^2"
+    assert 81 * window**2 + 2**slack < p and ((2 << bits) + 1) ** 2 < p, "|y|^2 + s = (t + 1)^2 - 1"
     assert 9 * window * longest + 2**rest + 2**square < p, "<y, rho> + tolerance = t^2 + s'"
-    assert (2**score - 1) ** 2 < 2**square and (2**score) ** 2 < 2**slack
+    assert (2**score - 1) ** 2 < 2**square and (2**score) ** 2 - 1 < 2**slack
     assert 2 * certificate.tolerance(bits, length) < 2**rest
     most = (
         longest + 1 + certificate.tolerance(bits, length) / longest
     )  # the root of t^2 = (t + 1) |rho| + tolerance, at most
-    assert most + 1 <= certificate.bound(bits, length) < 2**31
+    assert most <= certificate.bound(bits, length) < 2**31
     assert math.sqrt(2) * 2**bits <= certificate.reach(bits, length) <= window / certificate.alpha
 
 
@@ -218,6 +223,13 @@ def test_too_few_bits_to_prove_trust_are_refused() -> None:
         mpcjax.estimate("fltrust", committee=committee, fraction_bits=10, **shapes)
     with pytest.raises(ValueError, match=r"in the field of 31 bits, and what is checked about them needs 1\d"):
         mpcjax.estimate(Unsettled(), committee=mpcjax.simulate(parties=3, field=31), params=100, peers=10)
+
+
+@pytest.mark.parametrize("peers", [3, 1000, 5000])
+def test_the_quotient_takes_no_bits_from_the_messages(peers: int) -> None:
+    """No coordinate of an update is larger than its score, so that none of their sums' quotient is larger than 1."""
+    setup = Setup(Shamir(F61, 3, 1), FLTrust(), peers, 1000)
+    assert setup.bits == setup.certificate.fraction_bits(F61, setup.message_length, peers)
 
 
 class Unsettled(FLTrust):
@@ -258,6 +270,31 @@ def test_messages_that_rounding_to_nearest_would_make_too_long() -> None:
     given = certificate.given(public, bits)
     assert given.holds(F61, fixed.to_integers(message, bits, given.inward), bits).tolist() == [True]
     assert given.holds(F61, fixed.to_integers(message, bits), bits).tolist() == [False]
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e32, 1e36, 3e37])
+def test_updates_whose_length_float32_hardly_holds_are_trusted_as_others(size: float) -> None:
+    """A score over so large a length is less than the least float32."""
+    rule, length = mpcjax.rules.fltrust(), 100
+    public = Public.of(1, length, reference=jnp.ones(length, jnp.float32))
+    given: Any = rule.certificate(PEERS).given(public, 20)
+    message = rule.local(jnp.full(length, size, jnp.float32).at[0].set(0), 0, public)[None]
+    integers = fixed.to_integers(message, 20, given.inward)
+    assert given.holds(F61, integers, 20).tolist() == [True]
+    assert int(integers[0, -1]) == pytest.approx(2.0**20 * math.sqrt(0.99), abs=8)
+
+
+@pytest.mark.parametrize("length", [4096, 10_000, 22_500, 10**6])
+def test_scores_of_signs_are_as_exact_as_others(length: int) -> None:
+    """All products that are added up are alike, and so are their errors; of a square length two sums could become one."""
+    rule, rng = mpcjax.rules.fltrust(), np.random.default_rng(0)
+    signs = rng.choice([-1.0, 1.0], length)
+    x = np.array([signs * size for size in rng.uniform(0.3, 1, 4)], np.float32)
+    x[:, 0] = signs[0]
+    public = Public.of(4, length, reference=jnp.asarray(signs, jnp.float32))
+    messages = jax.jit(jax.vmap(rule.local, in_axes=(0, None, None)))(jnp.asarray(x), 0, public)
+    exact = x.astype(float) @ signs / np.linalg.norm(x.astype(float), axis=1) / math.sqrt(length)
+    assert np.max(np.abs(np.asarray(messages[:, -1]) - exact)) < 2.0 ** -(SCORE_ERROR + 1)
 
 
 def test_the_direction_is_exact_and_of_length_one() -> None:
