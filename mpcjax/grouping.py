@@ -2,8 +2,9 @@
 
 Every group deals, is checked and judged, and is added up before the next one of its lane deals; then the sum of all is
 opened. What a group may learn of others is who was accepted. Each group has its own material, coins and verification,
-under the certificate that all peers together would have: the result is bit for bit that of one group. The rounds of a lane
-add up.
+under the certificate that all peers together would have: the sum is bit for bit that of one group, and so is the result but for
+the rounding of what a rule does with it (`Rule.settle`), whose bound counts the peers that fill up the last group. The rounds
+of a lane add up.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def number_of_groups(
     each = -(-scheme.parties * length * scheme.field.nbytes // devices)
     if rule is not None and (rule.shuffles or not (rule.additive or (rule.weighted and not scheme.robust))):
         return 1  # an order is one of all peers
+    if rule is not None and rule.settles and not rule.additive:
+        return 1  # the sum by secret weights is made and opened in one go
     once = 2 if rule is None or rule.additive else 4
     if group is not None:
         return -(-peers // min(group, peers))

@@ -103,3 +103,8 @@ def require_mixes(name: str, rule: Rule) -> None:
             f"rule {name!r} of rule={rule!r}: the messages of {rule.name!r} are no vectors, and means of them mean nothing; "
             "legal are other rules, such as geometric_median() or multi_krum()"
         )
+    if rule.of_means().settles:
+        raise ValueError(
+            f"rule {name!r} of rule={rule!r}: what {rule.name!r} does in `settle` would not be done to a sum of means; legal are "
+            "rules without it, or with an `of_means` that gives one"
+        )
