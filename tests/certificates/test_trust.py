@@ -153,6 +153,25 @@ def test_numbers_that_fit_each_other_and_not_the_message() -> None:
     assert here.accepts(message, helpers, answered(here, message)) == [False] * 4 + [True] * (PEERS - 4)
 
 
+def test_digits_that_are_no_bits() -> None:
+    """A two in place of the carry spells the same number; of a helper or of a projection it is seen."""
+    here = judge()
+    message = [honest(here, 0.6)] * PEERS
+    helpers, responses, at = dealt(here, message)
+    for peer, (numbers, place) in enumerate(
+        [(helpers, at[name]) for name in list(at)[1:]] + [(responses, slice(0, 28))]
+    ):
+        digits = numbers[peer, place]
+        carry = next(k for k in range(len(digits) - 1) if not digits[k] and digits[k + 1])
+        digits[carry : carry + 2] = 2, 0
+    assert here.accepts(message, helpers, responses) == [False] * 5 + [True] * (PEERS - 5)
+
+
+@pytest.mark.parametrize(("length", "most"), [(16, 2.0**-8), (1008, 2.0**-8), (10**6 + 16, 2.0**-6)])
+def test_what_an_update_across_the_reference_may_weigh(length: int, most: float) -> None:
+    assert 0.99 * most < math.sqrt(Trust(peers=100).tolerance(23, length)) / 2.0**23 <= most
+
+
 def norm_of(message: list[int]) -> int:
     return sum(v * v for v in message[:-1])
 
@@ -303,4 +322,7 @@ def test_the_direction_is_exact_and_of_length_one() -> None:
     certificate: Any = judge().certificate
     assert np.linalg.norm(certificate.direction) / 2.0 ** judge().bits == pytest.approx(1, abs=1e-6)
     assert not np.any(along_reference(jnp.zeros(3)))
+    given = certificate.given(SimpleNamespace(reference=jnp.zeros(3)), 20)
+    assert not np.any(given.direction) and given.holds(F61, jnp.zeros((1, 4), jnp.int32), 20).tolist() == [True]
+    assert np.max(np.abs(np.asarray(certificate.direction) - REFERENCE / 5 * 2.0 ** judge().bits)) <= 0.5
     assert np.max(np.abs(along_reference(jnp.ones(10**6)))) ** 2 * 10**6 < 2**62
