@@ -337,43 +337,6 @@ def test_a_group_that_is_no_number_of_peers(group):
 
 
 @dataclasses.dataclass(frozen=True)
-class Settled(Scaled):
-    """The squares of the sums of signs: no sum over groups, so it follows the sum."""
-
-    name = "settled"
-
-    def local(self, update: Any, peer: Any, public: Public) -> Any:
-        return jnp.where(update < 0, -1.0, 1.0)
-
-    def combine(self, messages: Any, public: Public) -> Any:
-        return messages.sum(0)
-
-    def settle(self, total: Any, public: Public) -> Any:
-        return total * total
-
-
-SQUARES = np.where(updates() < 0, -1, 1).sum(0) ** 2
-
-
-@pytest.mark.parametrize("group", [None, GROUP])
-def test_the_sum_of_all_groups_is_settled(group):
-    committee = mpcjax.simulate(3, group=group)
-    result = mpcjax.aggregate(jnp.asarray(updates()), Settled(), committee=committee, key=KEY)
-    np.testing.assert_array_equal(np.asarray(result.value), SQUARES)
-    assert result.report.cost == mpcjax.estimate(Settled(), LENGTH, peers=PEERS, committee=committee)
-    assert result.report.cost.reveals == ("output",)
-
-
-@pytest.mark.parametrize("phase", ["settle", "verify settled"])
-def test_a_cheat_while_the_sum_is_settled_is_caught_before_anything_opens(phase):
-    cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase=phase)
-    committee = mpcjax.simulate(3, tamper=cheat, group=GROUP, attempts=1)
-    with pytest.raises(mpcjax.Abort) as caught:
-        mpcjax.aggregate(jnp.asarray(updates()), Settled(), committee=committee, key=KEY)
-    assert caught.value.phase in ("settle", "verify settled")
-
-
-@dataclasses.dataclass(frozen=True)
 class Weighed(mpcjax.rules.Rule):
     name = "weighed"
 
@@ -398,7 +361,7 @@ def test_what_is_settled_and_no_sum_is_not_cut_into_groups():
 WRONGLY: dict[str, Any] = {
     "short": (lambda total: total[:2], r"settle returned \(2,\), it must return a Secret of shape \(6,\)"),
     "plain": (lambda total: jnp.zeros(LENGTH), "settle returned .*, it must return a Secret"),
-    "opens": (lambda total: open_output(total.rt, total.shares, "sum"), "would open within rule 'settled': settle"),
+    "opens": (lambda total: open_output(total.rt, total.shares, "sum"), "would open within rule 'squared': settle"),
     "too large": (lambda total: total * (1 << 58), "settle on secrets.*the field of 61 bits"),
 }
 
@@ -407,13 +370,13 @@ WRONGLY: dict[str, Any] = {
 @pytest.mark.parametrize("case", WRONGLY)
 def test_what_settle_may_not_do_is_refused(case, group, monkeypatch):
     wrong, message = WRONGLY[case]
-    monkeypatch.setattr(Settled, "settle", lambda self, total, public: wrong(total))
+    monkeypatch.setattr(Squared, "settle", lambda self, total, public: wrong(total))
     with pytest.raises((ValueError, BoundError, OrderError), match=message):
-        mpcjax.estimate(Settled(), LENGTH, peers=PEERS + len(WRONGLY), committee=mpcjax.simulate(3, group=group))
+        mpcjax.estimate(Squared(), LENGTH, peers=PEERS + len(WRONGLY), committee=mpcjax.simulate(3, group=group))
 
 
 @pytest.mark.parametrize("mixed", [mpcjax.rules.bucketing, mpcjax.rules.nearest_neighbour_mixing])
 def test_a_mixture_would_not_settle(mixed):
-    with pytest.raises(ValueError, match="what 'settled' does in `settle` would not be done"):
-        mixed(Settled())
+    with pytest.raises(ValueError, match="what 'squared' does in `settle` would not be done"):
+        mixed(Squared())
     assert not mixed(RULES["fltrust"]()).rule.settles
