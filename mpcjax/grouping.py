@@ -2,9 +2,8 @@
 
 Every group deals, is checked and judged, and is added up before the next one of its lane deals; then the sum of all is
 opened. What a group may learn of others is who was accepted. Each group has its own material, coins and verification,
-under the certificate that all peers together would have: the sum is bit for bit that of one group, and so is the result but for
-the rounding of what a rule does with it (`Rule.settle`), whose bound counts the peers that fill up the last group. The rounds
-of a lane add up.
+under the certificate that all peers together would have: the result is bit for bit that of one group. The rounds of a lane
+add up.
 """
 
 from __future__ import annotations

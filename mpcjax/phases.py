@@ -164,7 +164,8 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
         rt.material = _NoMaterial(setup.spread)
     combined = call(setup.rule, "combine", Secret(rt, state["message"], setup.bits, setup.bound), state["public"])
     _require_vector(combined, setup, "combine", setup.summed_length)
-    reach = combined.bound * setup.parts
+    # of all peers: those that fill up the last group add nothing, and a sum has room in proportion to its terms
+    reach = -(-combined.bound * setup.everyone // setup.peers)
     Secret(rt, combined.shares, combined.scale, reach, "sum over groups of peers")  # or refused
     if setup.rule.settles and not setup.total:
         combined = _settled(setup, combined, state["public"])

@@ -55,11 +55,6 @@ class Setup:
         return self.total or self.peers
 
     @property
-    def parts(self) -> int:
-        """Of a group: how many there are."""
-        return -(-self.everyone // self.peers)
-
-    @property
     def certificate(self) -> Certificate:
         found = self.rule.certificate(self.everyone)
         if not isinstance(found, Certificate):

@@ -85,7 +85,8 @@ def test_the_same_bits_as_all_at_once(rule):
         )
     assert list(apart.report.excluded) == [4] and np.any(np.asarray(apart.value) != 0)
     assert apart.report.cost.fraction_bits == together.report.cost.fraction_bits
-    assert 1.5 * together.report.rounds < apart.report.rounds < 2 * together.report.rounds  # three groups in two lanes
+    once = 1.2 if rule == "fltrust" else 1.5  # what takes most rounds of it is done once
+    assert once * together.report.rounds < apart.report.rounds < 2 * together.report.rounds  # three groups in two lanes
     assert apart.report.upload_bytes == together.report.upload_bytes  # every peer deals once
     assert apart.report.cost == mpcjax.estimate(rule, LENGTH, peers=PEERS, committee=mpcjax.simulate(3, group=GROUP))
 
