@@ -2,8 +2,8 @@
 
 Every group deals, is checked and judged, and is added up before the next one of its lane deals; then the sum of all is
 opened. What a group may learn of others is who was accepted. Each group has its own material, coins and verification,
-under the certificate that all peers together would have: the result is bit for bit that of one group. The rounds of a lane
-add up.
+under the certificate that all peers together would have: of the same messages the result is bit for bit that of one group. (The
+last bit of what `local` computes in float32 may depend on how many peers are compiled together.) The rounds of a lane add up.
 """
 
 from __future__ import annotations
