@@ -59,7 +59,11 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     equations = certificate.equations(rt, agreed, coin(rt), dealt)
     proofs = prove_equations(rt, peers, equations, Dealt(integers, helpers, responses, setup.bits), dealt)
     masks = deal_masks(rt, peers)
-    present, said = rt.fabric.roll_call(jnp.stack([own["finite"], own["fits"]], axis=1), "roll call")
+    mark = certificate.fingerprint(field)
+    marks = jnp.broadcast_to(mark, (own["fits"].shape[0], *mark.shape))
+    words = jnp.concatenate([own["finite"][:, None], own["fits"][:, None], marks], axis=1)
+    present, said = rt.fabric.roll_call(words, "roll call")
+    present = present & jnp.all(said[:, 2:] == mark, axis=1)
     well = check_dealings(rt, coin(rt), to_check(equations, proofs, dealt), masks, present)
     own = {"finite": said[:, 0], "fits": said[:, 1]}
     return {**own, "public": public, "well": well, "equations": equations, "dealt": dealt, "proofs": proofs}

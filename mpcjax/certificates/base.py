@@ -95,6 +95,13 @@ class Certificate(abc.ABC):
         """This certificate of messages of `bits` fractional bits in a round of which that (`rules.Public`) is known."""
         return self
 
+    def fingerprint(self, field: Field) -> Any:
+        """Of what `given` made of public numbers, `[bits] bool`, the same for the same numbers; nothing by default.
+
+        A peer that was given others fails the tests, and what they open would tell its message: it is left out before.
+        """
+        return jnp.zeros((0,), bool)
+
     @property
     def challenges(self) -> bool:
         """Whether peers answer to something as long as the message (`agree`), which is drawn anew for every group of peers."""

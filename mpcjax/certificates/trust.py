@@ -36,7 +36,7 @@ from mpcjax.certificates.norm import Norm, mixed
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import Form, random_form
-from mpcjax.runtime import Runtime
+from mpcjax.runtime import SECURITY_BITS, Runtime
 from mpcjax.spreading import WHOLE, Spread
 
 COARSE = 6  # squares of trust scores are to be proven to 2^-6, at least
@@ -63,6 +63,12 @@ class Trust(Norm):
         size = jnp.sqrt(kernels.squared_norms(along).astype(jnp.float64))  # of an exact sum: the same everywhere
         unit = along.astype(jnp.float64) / jnp.where(size > 0, size, 1)
         return dataclasses.replace(self, direction=jnp.round(unit * 2.0**bits).astype(jnp.int32))
+
+    def fingerprint(self, field: Field) -> Any:
+        """A random sum of rho, by numbers that everybody knows: two directions have the same with chance 2^-40."""
+        weights = Stream.from_seed(bytes(32)).uniform("fingerprint", field, self.direction.shape)[0]
+        value = field.dot(field.from_signed(self.direction), weights)
+        return split(field, value, min(SECURITY_BITS, field.exponent)) == 1
 
     def _along(self, field: Field, length: int) -> Any:
         """rho, and zeros for what else is in a message of `length`."""

@@ -15,6 +15,7 @@ import pytest
 import mpcjax
 from mpcjax.certificates import Trust, along_reference
 from mpcjax.certificates.trust import SCORE_ERROR
+from mpcjax.fabric import Simulated
 from mpcjax.fields import F31, F61, Field, fixed
 from mpcjax.rules import FLTrust, Public
 from mpcjax.setup import Setup
@@ -249,6 +250,27 @@ def test_the_quotient_takes_no_bits_from_the_messages(peers: int) -> None:
     """No coordinate of an update is larger than its score, so that none of their sums' quotient is larger than 1."""
     setup = Setup(Shamir(F61, 3, 1), FLTrust(), peers, 1000)
     assert setup.bits == setup.certificate.fraction_bits(F61, setup.message_length, peers)
+
+
+def test_who_was_given_another_reference_is_left_out_before_a_test_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the word of the peer itself: its tests would open <y, rho - rho'>, which tells its update."""
+
+    def heard(self: Any, said: Any, label: str) -> Any:
+        return jnp.ones((said.shape[0],), bool), said.at[1, -1].set(~said[1, -1])
+
+    monkeypatch.setattr(Simulated, "_roll_call", heard)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 5)), jnp.float32)
+    report = mpcjax.aggregate(x, Unsettled(), committee=mpcjax.simulate(3), reference=np.ones(5, np.float32)).report
+    assert np.asarray(report.well_dealt).tolist() == np.asarray(report.accepted).tolist() == [True, False, True, True]
+
+
+def test_another_direction_has_another_fingerprint() -> None:
+    given = [
+        Trust(peers=3).given(SimpleNamespace(reference=jnp.asarray(REFERENCE) + shift), 20)
+        for shift in (0.0, 0.0, np.eye(5, dtype=np.float32)[4] * 1e-5)
+    ]
+    marks = [np.asarray(one.fingerprint(F61)).tolist() for one in given]
+    assert marks[0] == marks[1] != marks[2] and len(marks[0]) == 40 and 5 < sum(marks[0]) < 35
 
 
 class Unsettled(FLTrust):
