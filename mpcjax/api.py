@@ -60,9 +60,8 @@ def simulate(
             shows another output of the same honest updates to whoever disturbed it; 1 never repeats.
         group: peers that an additive or weighted rule (`Rule.additive`, `Rule.weighted`) handles together outside of `jit`, two
             such groups at a time: memory follows them, rounds follow the number of groups, the value stays the same. By default
-            all peers up to a gigabyte of shares (two for a weighted rule, which goes through its groups three times), and from
-            there on half a gigabyte a group, or a quarter under certificates without coins as long as a message (`Signs`, not
-            `Norm`), for which small groups cost little.
+            all peers up to a gigabyte of shares (two for a weighted rule, which goes through its groups three times), and half
+            a gigabyte a group from there on.
         mesh: a `jax.sharding.Mesh` with an axis "parameters", for models whose shares outgrow one device: outside of `jit`
             the shares and all else as long as the model are cut into slices for the devices of this axis (on all other
             axes the same is computed). For additive rules whose certificate is `Norm` or `Signs`, in the field of 61 bits.

@@ -27,7 +27,7 @@ from mpcjax.sharing import Shamir
 from mpcjax.weighing import PER_PEER
 
 Walk = Callable[..., tuple[State, Standing]]
-GROUP_BYTES = 520_000_000  # of shares of messages of a group that has something as long as a message to draw
+GROUP_BYTES = 520_000_000  # of shares of messages of a group
 
 
 def number_of_groups(
@@ -35,10 +35,9 @@ def number_of_groups(
 ) -> int:
     """In how many groups `rule` (by default an additive one) handles its peers, `group` of them at a time if that is given.
 
-    Up to a gigabyte there is one, from there on half a gigabyte a group, or a quarter where a group draws nothing as long as a
-    message (`Certificate.challenges`): small groups then cost little more. Without `rule` it is taken to draw. A weighted rule
-    goes through its groups three times, so by default it takes all peers at once up to twice a gigabyte; in robust mode, where
-    a secret sum is made of triples, it always does. `devices`: over how many vectors are spread.
+    Up to a gigabyte there is one. A weighted rule goes through its groups three times, so by default it takes all peers at
+    once up to twice that; in robust mode, where a secret sum is made of triples, it always does. `devices`: over how many
+    vectors are spread.
     """
     length = length if rule is None else rule.message_length(length)
     each = -(-scheme.parties * length * scheme.field.nbytes // devices)
@@ -47,13 +46,10 @@ def number_of_groups(
     if rule is not None and rule.settles and not rule.additive:
         return 1  # the sum by secret weights is made and opened in one go
     once = 2 if rule is None or rule.additive else 4
-    if group is not None:
-        return -(-peers // min(group, peers))
-    if peers * each <= once * GROUP_BYTES:
+    if group is None and peers * each <= once * GROUP_BYTES:
         return 1
-    draws = rule is None or Setup(scheme, rule, peers, length).certificate.challenges
-    least = -(-peers // max(1, (GROUP_BYTES if draws else GROUP_BYTES // 2) // each))
-    return next((more for more in range(least, least + least // 4 + 1) if even(peers, more)), least)
+    least = -(-peers // max(1, min(group or GROUP_BYTES // each, peers)))
+    return least if group else next((more for more in range(least, least + least // 4 + 1) if even(peers, more)), least)
 
 
 def even(peers: int, groups: int) -> bool:

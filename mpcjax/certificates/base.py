@@ -102,11 +102,6 @@ class Certificate(abc.ABC):
         """
         return jnp.zeros((0,), bool)
 
-    @property
-    def challenges(self) -> bool:
-        """Whether peers answer to something as long as the message (`agree`), which is drawn anew for every group of peers."""
-        return type(self).agree is not Certificate.agree
-
     @abc.abstractmethod
     def fraction_bits(self, field: Field, length: int, peers: int) -> int:
         """Most fractional bits at which messages of `length` can be encoded. `ValueError` when there is no room."""

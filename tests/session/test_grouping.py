@@ -216,20 +216,11 @@ def test_the_settings_of_the_caller_hold_in_all_lanes():
     assert found == [(device, np.uint64)] * 2
 
 
-@pytest.mark.parametrize("rule", [None, "mean", "centered_clipping"])
-def test_by_default_a_gigabyte_of_shares_at_a_time(rule):
-    committee, chosen = mpcjax.simulate(5), rule and RULES[rule]()
-    groups = [committee.groups(peers, 1_000_000, chosen) for peers in (25, 26, 27, 97, 100)]
-    assert groups == [1, 1, 3, 8, 10]  # of 97 no even ones
-    assert committee.groups(3, 10**9, chosen) == 3
-
-
-@pytest.mark.parametrize("rule", ["rsa", "sign_majority"])
-def test_groups_that_draw_nothing_long_are_half_as_large(rule):
-    committee, chosen = mpcjax.simulate(5), RULES[rule]()
-    assert [committee.groups(peers, 1_000_000, chosen) for peers in (25, 26, 27, 97, 100)] == [1, 1, 5, 17, 20]
-    assert committee.groups(3, 10**9, chosen) == 3
-    assert mpcjax.simulate(5, group=10).groups(100, 1_000_000, chosen) == 10
+def test_by_default_a_gigabyte_of_shares_at_a_time():
+    committee = mpcjax.simulate(5)
+    assert committee.groups(100, 1_000_000) == 10 and committee.groups(25, 1_000_000) == 1
+    assert committee.groups(97, 1_000_000) == 8  # no even ones
+    assert committee.groups(3, 10**9) == 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -287,7 +287,7 @@ def test_when_groups_are_used():
     committee, rule = mpcjax.simulate(5), OF_MEANS
     assert [committee.groups(peers, 1_000_000, rule) for peers in (52, 53, 100, 500)] == [1, 5, 10, 39]
     assert committee.groups(100, 1_000_000, RULES["krum"]()) == 1
-    assert committee.groups(50, 1_000_000, RULES["centered_clipping"]()) == 4
+    assert committee.groups(50, 1_000_000, RULES["rsa"]()) == 4
     assert mpcjax.simulate(7, threshold=2, group=GROUP).groups(500, 1_000_000, rule) == 1  # robust
     assert mpcjax.simulate(5, group=GROUP).groups(PEERS, LENGTH, rule) == 3
 
