@@ -30,7 +30,8 @@ class FLTrust(Rule):
     the other (`certificates.trust`). What is left is a sum over the peers, and one division of it.
 
     Error against float64: messages are rounded toward zero to f fractional bits: for n peers at most |g0| (n 2^-f + 2^-19)
-    (1 + 1 / sum_i TS_i) per coordinate, typically 10^-6 |g0| for sum_i TS_i of 1 and more. Weights are not used.
+    (1 + 1 / sum_i TS_i) per coordinate, typically 10^-6 |g0| for sum_i TS_i of 1 and more. Scores are along g0 in some
+    20 bits of its largest coordinate: 2^-21 sqrt(d) beside it where that stands out from 10^6 others. Weights are not used.
     A poisoned peer may weigh more than it agrees: with a tolerance of some 2^-16 + 3 sqrt(d) 2^-f, up to sqrt(tolerance) for an
     update across g0 (0.004 for d = 1000, 0.016 for 10^6), up to the tolerance for one against it. That counts beside the honest
     sum_i TS_i; where this is zero the poisoned peers decide on the result, which is never larger than |g0| in a coordinate.
