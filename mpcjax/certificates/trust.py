@@ -65,7 +65,8 @@ class Trust(Norm):
         return dataclasses.replace(self, direction=jnp.round(unit * 2.0**bits).astype(jnp.int32))
 
     def fingerprint(self, field: Field) -> Any:
-        """A random sum of rho, by numbers that everybody knows: two directions have the same with chance 2^-40."""
+        """A sum of rho by random numbers that everybody knows: of two directions that nobody chose for it the same with chance
+        2^-40. It tells mistakes apart, not lies: who says the fingerprint of another direction only fails itself."""
         weights = Stream.from_seed(bytes(32)).uniform("fingerprint", field, self.direction.shape)[0]
         value = field.dot(field.from_signed(self.direction), weights)
         return split(field, value, min(SECURITY_BITS, field.exponent)) == 1

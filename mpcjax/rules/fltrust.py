@@ -19,8 +19,20 @@ ALIGNED = 16  # messages are filled up to a multiple of so many numbers: odd one
 SHORTER = 2.0**-20  # what float32 adds to a length of 1 is less
 
 
+class _OfReference(Rule):
+    """What both forms have in common."""
+
+    name = "fltrust"
+    paper = "Cao et al. 2021"
+    needs = ("reference",)
+    takes = ()
+
+    def finish(self, combined: Any, public: Public) -> Any:
+        return norm(public.reference) * combined
+
+
 @dataclasses.dataclass(frozen=True)
-class FLTrust(Rule):
+class FLTrust(_OfReference):
     """|g0| sum_i TS_i g_i / |g_i| / sum_i TS_i with trust scores TS_i = relu(cos(g_i, g0)) and g0 = reference.
 
     Without a server, g0 is an update on root data that all peers hold (or agree on): every peer computes it alone. The
@@ -40,10 +52,6 @@ class FLTrust(Rule):
     Reference: Cao, Fang, Liu, Gong 2021, "FLTrust: Byzantine-robust federated learning via trust bootstrapping".
     """
 
-    name = "fltrust"
-    paper = "Cao et al. 2021"
-    needs = ("reference",)
-    takes = ()
     additive = True
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
@@ -66,26 +74,18 @@ class FLTrust(Rule):
         length = public.reference.shape[0]
         return quotients(total[:length], total[-1:], bits=TRUST_BITS, most=1)
 
-    def finish(self, combined: Any, public: Public) -> Any:
-        return norm(public.reference) * combined
-
     def of_means(self) -> Rule:
         return FLTrustOfMeans()
 
 
 @dataclasses.dataclass(frozen=True)
-class FLTrustOfMeans(Rule):
+class FLTrustOfMeans(_OfReference):
     """`FLTrust` of means of normalized updates, whose trust scores nobody knows: the committee works them out.
 
     Error against float64: trust scores and their proportions are rounded to 2^-20, messages to 2^-f: for n means at most
     |g0| (2^-f + n 2^-20 (1 + 1 / sum_i TS_i)) per coordinate, typically 10^-5 |g0|. Weights are not used.
     Cost: one inner product per coordinate, two and one comparison per mean, one reciprocal. Weighted. Revealed: the output.
     """
-
-    name = "fltrust"
-    paper = "Cao et al. 2021"
-    needs = ("reference",)
-    takes = ()
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
         return unit(update)
@@ -101,9 +101,6 @@ class FLTrustOfMeans(Rule):
     def weigh(self, scores: Any, public: Public) -> Any:
         trust = rescale(mask(relu(scores), public.accepted), TRUST_BITS)
         return proportions(trust, TRUST_BITS)
-
-    def finish(self, combined: Any, public: Public) -> Any:
-        return norm(public.reference) * combined
 
 
 def _along(reference: Any) -> Any:
