@@ -36,13 +36,13 @@ class Program:
 def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
     """Every phase of a round in turn, those that an honest round skips too; needs the scope of `_compat.x64`.
 
-    Of a round in groups: those of one group, with the updates of all beside it, and with the material of all phases. Of a
-    weighted rule: those of all peers at once, as inside of `jit`.
+    Of a round in groups or blocks: those of one, with the updates of all beside it, and with the material of all phases. (In
+    blocks what is opened is longer.) Of a weighted rule: those of all peers at once, as inside of `jit`.
     """
-    setup = dataclasses.replace(setup, groups=1) if setup.rule.weighted else setup
-    beside = nbytes(abstract_arguments(setup)) if setup.groups > 1 else 0
-    names = (*GROUPED, *last_of(setup.rule)) if setup.groups > 1 else ALL
-    setup = setup.part if setup.groups > 1 else setup
+    setup = setup.at_once if setup.rule.weighted else setup
+    beside = nbytes(abstract_arguments(setup)) if setup.parts > 1 else 0
+    names = (*GROUPED, *last_of(setup.rule)) if setup.parts > 1 else ALL
+    setup = setup.part if setup.parts > 1 else setup
     compiled, given = simulator.compiled(setup, names, tamper=None, here=False), abstract_arguments(setup, sharding)
     place = _placer(sharding)
     seed, updates, public = given

@@ -16,7 +16,7 @@ from mpcjax.costs import Rates
 from mpcjax.fields import Field
 from mpcjax.offline import Demand
 from mpcjax.report import Cost, Happened, Report
-from mpcjax.rules import Rule, require_additive, resolve
+from mpcjax.rules import Rule, require_additive, require_coordinatewise, resolve
 from mpcjax.session import plan
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
@@ -42,6 +42,7 @@ def simulate(
     tamper: Any = None,
     attempts: int = 5,
     group: int | None = None,
+    block: int | None = None,
     mesh: Any = None,
 ) -> Committee:
     """A committee whose parties all live in this process.
@@ -62,6 +63,8 @@ def simulate(
             such groups at a time: memory follows them, rounds follow the number of groups, the value stays the same. By default
             all peers up to a gigabyte of shares (two for a weighted rule, which goes through its groups three times), and half
             a gigabyte a group from there on.
+        block: parameters that a coordinate-wise rule (`Rule.coordinatewise`) handles together outside of `jit`, two such blocks
+            at a time, likewise. By default as many as need a gigabyte, as predicted.
         mesh: a `jax.sharding.Mesh` with an axis "parameters", for models whose shares outgrow one device: outside of `jit`
             the shares and all else as long as the model are cut into slices for the devices of this axis (on all other
             axes the same is computed). For additive rules whose certificate is `Norm` or `Signs`, in the field of 61 bits.
@@ -71,9 +74,9 @@ def simulate(
     Guarantee (of the protocol it runs): t corrupt members, active; privacy, and correctness or abort; soundness error at
     most 2^-40 per check.
     """
-    arguments.require_committee(parties, threshold, field, attempts, group, mesh)
+    arguments.require_committee(parties, threshold, field, attempts, {"group": group, "block": block}, mesh)
     chosen = (parties - 1) // 2 if threshold is None else threshold
-    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group, mesh)
+    return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group, block, mesh)
 
 
 @_compat.x64_scope
@@ -110,6 +113,7 @@ def aggregate(
 
     Raises:
         ValueError: for arguments, naming the leaf or value, what is legal and the fix.
+        MemoryError: when the device has too little memory; nothing is opened then.
         Abort: when `committee.attempts` committees in a row were disturbed (eager calls). Inside `jit` nothing can be
             raised or repeated: the value is NaN wherever `report.verified` is false.
 
@@ -128,7 +132,7 @@ def aggregate(
         raise ValueError(
             "mesh= is for calls outside of jit: inside it, use a committee without mesh= and shard the updates"
         )
-    setup = dataclasses.replace(setup, groups=1) if inside else setup
+    setup = setup.at_once if inside else setup
     matrix = arguments.constant(matrix) if inside else matrix
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
@@ -181,8 +185,11 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
     groups = committee.groups(peers, length, rule)
     setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups, spread=committee.spread(length))
     _warn_of_coarse(setup)  # or refuse here what the field has no room for
+    setup = dataclasses.replace(setup, blocks=committee.blocks(setup))
     if rule.additive and groups > 1:
         require_additive(rule, length)
+    if setup.blocks > 1:
+        require_coordinatewise(rule, peers)
     spreads = rule.additive and setup.certificate.spreads and setup.message_length == length
     if committee.mesh is not None and not spreads:
         raise ValueError(

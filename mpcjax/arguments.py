@@ -17,7 +17,9 @@ from mpcjax.rules import Public, Rule
 from mpcjax.rules.mean import WEIGHT_BITS
 
 
-def require_committee(parties: Any, threshold: Any, field: Any, attempts: int, group: Any, mesh: Any) -> None:
+def require_committee(
+    parties: Any, threshold: Any, field: Any, attempts: int, sizes: dict[str, Any], mesh: Any
+) -> None:
     """`ValueError` for what `mpcjax.simulate` does not take."""
     if field not in EXPONENTS:
         raise ValueError(f"field={field!r}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
@@ -30,10 +32,12 @@ def require_committee(parties: Any, threshold: Any, field: Any, attempts: int, g
         raise ValueError(f"parties={parties}: a committee has at least 2 members, and 3 to withstand a corrupt one")
     if attempts < 1:
         raise ValueError(f"attempts={attempts}: at least one committee must be tried")
-    if group is not None and (isinstance(group, bool) or not isinstance(group, (int, np.integer)) or group < 1):
-        raise ValueError(
-            f"group={group!r}: legal are whole numbers from 1, the peers handled at a time; or leave it out"
-        )
+    for name, size in sizes.items():
+        if size is not None and (isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1):
+            what = {"group": "peers", "block": "parameters"}[name]
+            raise ValueError(
+                f"{name}={size!r}: legal are whole numbers from 1, the {what} handled at a time; or leave it out"
+            )
     if mesh is not None and (AXIS not in getattr(mesh, "shape", ()) or field != 61):
         raise ValueError(
             f"mesh={mesh!r} with field={field}: legal is a jax.sharding.Mesh with an axis {AXIS!r}, such as "

@@ -94,9 +94,9 @@ def in_groups(
 
 
 def seeds_of(setup: Setup, seed: Any, more: int) -> list[Any]:
-    """A seed for every group, and `more` for what is done for all of them."""
+    """A seed for every group (or block), and `more` for what else is done."""
     stream = prg.Stream.from_seed(seed)
-    return [stream.child("group", number).at("of", setup.groups).key() for number in range(setup.groups + more)]
+    return [stream.child("group", number).at("of", setup.parts).key() for number in range(setup.parts + more)]
 
 
 def beginning() -> Standing:
@@ -121,20 +121,27 @@ class Groups:
         self.updates, self.public, self.scratch = updates, public, scratch
         self._over = threading.Event()  # a check has failed or something was raised: no other group begins
 
+    def start(self, number: int) -> State:
+        """What the first phase of a group takes."""
+        return group_of(self.setup.part.peers, number, self.updates, self.public)
+
+    def step(self, number: int, scratch: Any) -> tuple[State, Standing]:
+        """A group goes through the programs."""
+        return self.walk(self.programs, self.seeds[number], self.start(number), scratch)
+
     def one_by_one(self, numbers: range) -> Iterator[tuple[int, State, Standing]]:
         """The groups of a lane in turn, until a check fails in any: the state of each, and the standing of the lane so far.
 
         They deal into the same memory: the `message` of a state is gone when the next state is asked for. (New memory costs
         more than the shares.)
         """
-        standing, scratch, size = beginning(), self.scratch(), self.setup.part.peers
+        standing, scratch = beginning(), self.scratch()
         for number in numbers:
             if self._over.is_set():
                 return
             going_on = False
             try:
-                start = group_of(size, number, self.updates, self.public)
-                state, one = self.walk(self.programs, self.seeds[number], start, scratch)
+                state, one = self.step(number, scratch)
                 standing = joined(standing, one)
                 going_on = bool(standing.ok)
             finally:

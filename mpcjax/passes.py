@@ -18,7 +18,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.grouping import Groups, Walk, beginning, group_of, joined, of_all, seeds_of
+from mpcjax.grouping import Groups, Walk, beginning, joined, of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import Output, State
 from mpcjax.rules import Public
@@ -81,11 +81,10 @@ class Messages:
 
     def visit(self, names: tuple[str, ...], number: int, state: State) -> State:
         """The state after the local phases `names` of a group, that take its `message`."""
-        groups, part, seed = self.groups, self.groups.setup.part, self.groups.seeds[number]
+        groups, seed = self.groups, self.groups.seeds[number]
         if number != self.group:
             # what `local` makes of an update may depend on what was public when the group dealt
-            start = group_of(part.peers, number, groups.updates, groups.public)
-            again, _ = groups.walk(self.local[AGAIN], seed, start, self.shares)
+            again, _ = groups.walk(self.local[AGAIN], seed, groups.start(number), self.shares)
             self.shares, self.group = again["message"], number
         state, _ = groups.walk(self.local[names], seed, {**state, "message": self.shares})
         return state

@@ -266,6 +266,7 @@ PHASES: dict[str, Phase] = {
 SETTLING = ("settle", "verify settled")  # of groups of peers: all peers at once are settled as they are combined
 ALL = tuple(name for name in PHASES if name not in SETTLING)
 GROUPED, LAST = ALL[:-1], ALL[-1:]  # what every group of peers goes through, and what follows for the sum
+JUDGED, COMBINED = GROUPED[:-3], GROUPED[-3:]  # what every block of parameters does until all are judged, and after
 
 
 def last_of(rule: Rule) -> tuple[str, ...]:

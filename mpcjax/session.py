@@ -18,7 +18,7 @@ import numpy as np
 from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
 from mpcjax.offline import Counter, Demand, Stock, prepare
-from mpcjax.phases import ALL, GROUPED, PHASES, State, last_of, starting
+from mpcjax.phases import ALL, COMBINED, GROUPED, JUDGED, LAST, PHASES, State, last_of, starting
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
 from mpcjax.seeds import of_parties
@@ -111,8 +111,8 @@ class Step:
 @lru_cache(maxsize=256)
 def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> Plan:
     """For the phases `names` and their material. No array is touched. `counting`: with its load, which takes longer."""
-    if setup.groups > 1 and names == ALL:
-        return _plan_in_groups(setup, counting)
+    if setup.parts > 1 and names == ALL:
+        return (_plan_in_blocks if setup.blocks > 1 else _plan_in_groups)(setup, counting)
     if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
         return Plan((Demand(),), (), (), setup.bits)
     whole = (*GROUPED, *last_of(setup.rule)) if setup.total else ALL
@@ -134,15 +134,33 @@ def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
     pieces = [(setup, names) for names in weighing.PIECES] if weighted else [(setup.part, last_of(setup.rule))]
     rest = [plan(own, names, counting) for own, names in pieces]
     again = tuple(dataclasses.replace(entry, uploaded=0.0) for entry in each.entries)  # a peer deals in one group
-    beside = tuple(dataclasses.replace(entry, rounds=0) for entry in again)  # two lanes, the same rounds
-    first = len(setup.lanes[0])
     return Plan(
         each.demands * setup.groups + sum((one.demands for one in rest), ()),
-        each.entries + again * (first - 1) + beside * (setup.groups - first) + sum((one.entries for one in rest), ()),
+        each.entries + _of_lanes(setup, again)[len(again) :] + sum((one.entries for one in rest), ()),
         each.opened * setup.groups + sum((one.opened for one in rest), ()),
         setup.bits,
         _load_in_groups(setup, [one.load for one in (each, *rest) if one.load]) if counting else None,
     )
+
+
+def _plan_in_blocks(setup: Setup, counting: bool) -> Plan:
+    """What every block goes through twice, before and after all are judged, and the opening of all."""
+    each = [plan(setup.part, names, counting) for names in (JUDGED, COMBINED)]
+    last = plan(setup.at_once, LAST, counting)
+    return Plan(
+        sum((one.demands * setup.blocks for one in each), ()) + last.demands,
+        sum((_of_lanes(setup, one.entries) for one in each), ()) + last.entries,
+        sum((one.opened * setup.blocks for one in each), ()) + last.opened,
+        setup.bits,
+        _load_in_blocks(setup, [one.load for one in (*each, last) if one.load]) if counting else None,
+    )
+
+
+def _of_lanes(setup: Setup, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """What all parts send, where each sends this: two lanes, the same rounds."""
+    first = len(setup.lanes[0])
+    beside = tuple(dataclasses.replace(entry, rounds=0) for entry in entries)
+    return entries * first + beside * (setup.parts - first)
 
 
 SELDOM = ("exclude", "reject")  # only where a peer has cheated
@@ -172,6 +190,20 @@ def _load_in_groups(setup: Setup, loads: list[Load]) -> Load:
         memory = max(memory, lanes * (message + max(step.held for step in chain.values())))
     phases += [phase for load in rest for phase in load.phases]
     return Load(tuple(phases), updates + memory)
+
+
+def _load_in_blocks(setup: Setup, loads: list[Load]) -> Load:
+    """Every block is dealt twice, into the memory that the one before has left."""
+    *each, last = loads
+    scheme, part = setup.scheme, setup.part
+    message = scheme.parties * part.peers * part.message_length * scheme.field.nbytes
+    again = _walked(part, weighing.AGAIN, True)[0][0].work
+    phases = [(name, work * setup.blocks) for load in each for name, work in load.phases]
+    lanes = len(setup.lanes)
+    phases += [("deal again", again * setup.blocks), ("deal", Work(fresh=-message * (setup.blocks - lanes) * 2))]
+    results = scheme.parties * setup.length * scheme.field.nbytes
+    memory = max(last.memory, 4 * setup.peers * setup.length + results + lanes * max(load.memory for load in each))
+    return Load(tuple(phases) + last.phases, memory)
 
 
 @lru_cache(maxsize=256)

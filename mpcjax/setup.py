@@ -18,14 +18,15 @@ from mpcjax.secret import Secret
 from mpcjax.sharing import Shamir
 from mpcjax.spreading import WHOLE, Spread
 
-AT_ONCE = 2  # groups of peers that are handled at the same time
+AT_ONCE = 2  # groups of peers, or blocks of parameters, that are handled at the same time
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
     """All that is static about a round: hashable, the key of its compiled programs.
 
-    `groups`: how many groups of peers are handled, `AT_ONCE` at a time; `total`: in a group, the peers of all.
+    `groups`: how many groups of peers are handled, `AT_ONCE` at a time; `total`: in a group, the peers of all. `blocks`: how
+    many blocks of parameters, of all peers; one of the two is 1.
     `spread`: over which devices messages are spread; the phases then see slices of them.
     """
 
@@ -37,17 +38,31 @@ class Setup:
     groups: int = 1
     total: int | None = None
     spread: Spread = WHOLE
+    blocks: int = 1
+
+    @property
+    def parts(self) -> int:
+        """How many groups or blocks there are."""
+        return self.groups * self.blocks
 
     @property
     def lanes(self) -> list[range]:
-        """The numbers of the groups that follow one another; lanes go side by side. One lane where devices talk."""
-        count = 1 if self.spread.axis is not None else min(AT_ONCE, self.groups)
-        return [range(first, self.groups, count) for first in range(count)]
+        """The numbers of the parts that follow one another; lanes go side by side. One lane where devices talk."""
+        count = 1 if self.spread.axis is not None else min(AT_ONCE, self.parts)
+        return [range(first, self.parts, count) for first in range(count)]
 
     @property
     def part(self) -> Setup:
-        """One of the groups; all have the same size, the last is filled up with peers that do not count."""
+        """One of the groups or blocks; all have the same size, the last is filled up, by peers that do not count or zeros."""
+        if self.blocks > 1:
+            size = -(-self.length // self.blocks)
+            return dataclasses.replace(self, length=size, fraction_bits=self.bits, blocks=1, total=self.peers)
         return dataclasses.replace(self, peers=-(-self.peers // self.groups), groups=1, total=self.peers)
+
+    @property
+    def at_once(self) -> Setup:
+        """The same without groups or blocks."""
+        return dataclasses.replace(self, groups=1, blocks=1)
 
     @property
     def everyone(self) -> int:

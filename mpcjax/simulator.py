@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 from mpcjax import committee as committees
 from mpcjax import devices, prg
 from mpcjax._compat import quick_options
+from mpcjax.blocks import in_blocks, number_of_blocks
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
 from mpcjax.fields import Field
@@ -46,9 +49,16 @@ class Committee:
     """
 
     def __init__(
-        self, scheme: Shamir, tamper: Any = None, attempts: int = 5, group: int | None = None, mesh: Any = None
+        self,
+        scheme: Shamir,
+        tamper: Any = None,
+        attempts: int = 5,
+        group: int | None = None,
+        block: int | None = None,
+        mesh: Any = None,
     ):
-        self.scheme, self.tamper, self.attempts, self.group, self.mesh = scheme, tamper, attempts, group, mesh
+        self.scheme, self.tamper, self.attempts, self.group, self.block = scheme, tamper, attempts, group, block
+        self.mesh = mesh
         self.caught: set[int] = set()
         self.history: list[tuple[tuple[int, ...], str]] = []
 
@@ -67,6 +77,10 @@ class Committee:
     def groups(self, peers: int, length: int, rule: Rule | None = None) -> int:
         """In how many groups `rule` (by default an additive one) handles its peers."""
         return number_of_groups(self.scheme, peers, length, rule, self.group, self.spread(length).devices)
+
+    def blocks(self, setup: Setup) -> int:
+        """In how many blocks the rule of a round handles its parameters."""
+        return number_of_blocks(setup, self.block)
 
     def spread(self, length: int) -> Spread:
         """How vectors of `length` are cut for the devices of the mesh, if there is one."""
@@ -115,7 +129,8 @@ def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any
     for attempt in range(committee.attempts):
         seed = round_seed(key, round, attempt)
         members = committees.draw(np.asarray(seed).tobytes(), setup.peers, committee.parties, sorted(committee.caught))
-        outcome = _attempt(setup, committee, members, round, attempt, seed, updates, public)
+        with _memory_named(setup):
+            outcome = _attempt(setup, committee, members, round, attempt, seed, updates, public)
         liars = [members[j] for j in np.flatnonzero(np.asarray(outcome.standing.accused))]
         accused.update(liars)
         committee.caught.update(liars)
@@ -135,6 +150,24 @@ def eager(setup: Setup, committee: Committee, key: Any, round: int, updates: Any
     )
 
 
+@contextmanager
+def _memory_named(setup: Setup) -> Iterator[None]:
+    """`MemoryError` with what to do, where the device has too little memory."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        load = plan(setup, counting=True).load
+        needed = f" about {load.memory / 1e9:.1f} GB, as predicted" if load else ""
+        raise MemoryError(
+            f"rule {setup.rule.name!r} of {setup.peers} peers and {setup.length:,} parameters in a committee of "
+            f"{setup.scheme.parties} needs more memory than the device has:{needed}. Use a smaller committee, fewer peers or "
+            "parameters, smaller parts (group= and block= of mpcjax.simulate, for rules that have them), or another rule: "
+            "mpcjax.estimate(...).memory says what each needs"
+        ) from error
+
+
 def _attempt(
     setup: Setup,
     committee: Committee,
@@ -150,9 +183,9 @@ def _attempt(
     walk, mesh = partial(_walk, arrays, clock), committee.mesh
     walk = walk if mesh is None else devices.on_mesh(walk, setup, mesh)
     programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
-    if setup.groups > 1:
-        grouped = in_passes if setup.rule.weighted else in_groups
-        state, standing = grouped(
+    if setup.parts > 1:
+        by_part = in_blocks if setup.blocks > 1 else in_passes if setup.rule.weighted else in_groups
+        state, standing = by_part(
             setup, programs, walk, seed, updates, public, partial(devices.scratch, setup.part, mesh)
         )
     else:

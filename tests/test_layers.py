@@ -47,6 +47,7 @@ LAYERS = (
     "lanes",
     "grouping",
     "passes",
+    "blocks",
     "devices",
     "forwarding",
     "simulator",

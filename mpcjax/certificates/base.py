@@ -82,13 +82,15 @@ class Certificate(abc.ABC):
     Attributes: `spreads`, whether it can be shown of messages in slices on several devices: all but `holds` and
     `fraction_bits` then see slices (`rt.spread`, or `spread=` on the peer's side, tells the whole length and adds up over the
     devices), helpers and responses are short, and every message is part of a quadratic form. `filler`: an encoded
-    coordinate that is always legal, with which the last slice is filled up. `inward`: messages are encoded by rounding toward
+    coordinate that is always legal, with which the last slice is filled up. `coordinatewise`: it holds of a message where it
+    holds of each of its coordinates. `inward`: messages are encoded by rounding toward
     zero, not to nearest, so that rounding makes none longer.
     """
 
     name: str = ""
     spreads: bool = False
     filler: int = 0
+    coordinatewise: bool = False
     inward: bool = False
 
     def given(self, public: Any, bits: int) -> Certificate:

@@ -44,6 +44,7 @@ class Bits(Certificate):
     """
 
     name = "bits"
+    coordinatewise = True
 
     def fraction_bits(self, field: Field, length: int, peers: int) -> int:
         return 0

@@ -29,6 +29,7 @@ class Range(Certificate):
     limit: float
     width: int = 20
     name = "range"
+    coordinatewise = True
 
     def __post_init__(self) -> None:
         if not 0 < self.limit < math.inf:

@@ -22,6 +22,7 @@ class Signs(Certificate):
     """
 
     name = "signs"
+    coordinatewise = True
     spreads = True
     filler = 1
 

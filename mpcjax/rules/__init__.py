@@ -11,7 +11,7 @@ import jax
 from mpcjax.rules._coordinates import OrderRule
 from mpcjax.rules._gram import GramRule
 from mpcjax.rules._mixing import PreAggregator
-from mpcjax.rules.additivity import require_additive
+from mpcjax.rules.additivity import require_additive, require_coordinatewise
 from mpcjax.rules.base import Public, Rule
 from mpcjax.rules.bucketing import Bucketing
 from mpcjax.rules.bulyan import Bulyan
@@ -124,6 +124,7 @@ __all__ = [
     "nearest_neighbour_mixing",
     "norm_bounded",
     "require_additive",
+    "require_coordinatewise",
     "resolve",
     "rsa",
     "sign_majority",

@@ -1,4 +1,4 @@
-"""Whether a rule that says it is additive is: tried on plain numbers before a round is cut into groups of peers."""
+"""Whether a rule that says it is additive or coordinate-wise is: tried on plain numbers before a round is cut into parts."""
 
 from __future__ import annotations
 
@@ -36,6 +36,39 @@ def require_additive(rule: Rule, length: int) -> None:
                 f"`combine` of {half} and {half}: {off:.3g} apart. Legal are sums over the peers: divide by their number and "
                 "clip in `finish`, or leave `additive` out"
             )
+
+
+@lru_cache(maxsize=256)
+def require_coordinatewise(rule: Rule, peers: int) -> None:
+    """`ValueError` where the rule of half of the parameters is not half of the rule of all of them.
+
+    So a rule fails that clips by the norm, chooses among whole updates, or has whole messages certified. Tried on random
+    numbers around the rule's limit: one that looks at whole updates only where they are others is not found out.
+    Cost: three plain runs of the rule on six parameters.
+    """
+    certificate = rule.certificate(peers)
+    if not certificate.coordinatewise:
+        raise ValueError(
+            f"rule {rule.name!r} says that it is coordinate-wise, and its certificate {certificate!r} is about whole messages: "
+            "blocks of them would pass that together do not. Legal are Bits, Range and Signs; leave `coordinatewise` out"
+        )
+    rng, limit = np.random.default_rng(0), getattr(rule, "limit", 1.0)
+    updates = (limit * rng.normal(size=(peers, 6))).astype(np.float32)
+    reference = updates.mean(0) if "reference" in rule.needs else None
+
+    def of(columns: slice) -> np.ndarray:
+        own = None if reference is None else jnp.asarray(reference[columns])
+        part = jnp.asarray(updates[:, columns])
+        return np.asarray(rule.plain(part, Public.of(*part.shape, reference=own)), np.float64)
+
+    whole, parts = of(slice(None)), np.concatenate([of(slice(0, 3)), of(slice(3, None))])
+    off = float(np.max(np.abs(whole - parts)))
+    if not off <= CLOSE * float(np.max(np.abs(whole))):
+        raise ValueError(
+            f"rule {rule.name!r} says that it is coordinate-wise, and of 3 parameters it makes others than of 6 whose half they "
+            f"are: {off:.3g} apart. Legal are rules in which no parameter depends on another one of the same or another "
+            "peer; leave `coordinatewise` out"
+        )
 
 
 def _tried(rule: Rule, length: int) -> Iterator[np.ndarray]:

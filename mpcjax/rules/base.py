@@ -51,6 +51,10 @@ class Rule(abc.ABC):
     `additive`: `combine` of all peers is the sum of `combine` of groups of them, exactly (linear, without `rescale`), so
     that peers may be handled group by group; `local` and `combine` then see the `weights` and `accepted` of a group.
 
+    `coordinatewise`: the rule of a stretch of the parameters is that stretch of the rule of all, in `local`, `combine` and
+    `finish`, and so its certificate, so that parameters may be handled block by block. (Members then also see in which block a
+    message fails that a peer proves against its better knowledge.)
+
     `shuffles`: `combine` uses `public.order`, drawn by a public coin once all have dealt.
 
     Random numbers: `local` and `finish` run with JAX's types of 32 bits, as in `plain`. In `combine` secrets need those of 64,
@@ -71,6 +75,7 @@ class Rule(abc.ABC):
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     additive: bool = False
+    coordinatewise: bool = False
     shuffles: bool = False
     mixes: bool = True
 

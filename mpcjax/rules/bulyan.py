@@ -34,6 +34,7 @@ class Bulyan(MeanAroundMedian):
 
     name = "bulyan"
     paper = "El Mhamdi et al. 2018"
+    coordinatewise = False  # Krum selects by all coordinates
 
     def poisoned(self, peers: int) -> int:
         return max((peers - 3) // 4, 0) if self.f is None else self.f

@@ -29,6 +29,7 @@ class MeanAroundMedian(OrderRule):
 
     name = "mean_around_median"
     paper = "Xie et al. 2018"
+    coordinatewise = True
 
     def combine(self, messages: Any, public: Public) -> Any:
         count, window = self._counts(public)

@@ -30,6 +30,7 @@ class TrimmedMean(OrderRule):
 
     name = "trimmed_mean"
     paper = "Yin et al. 2018"
+    coordinatewise = True
 
     def combine(self, messages: Any, public: Public) -> Any:
         first, last = self._kept(public)
@@ -58,6 +59,7 @@ class Median(OrderRule):
     f: int | None = dataclasses.field(default=None, init=False)
     name = "median"
     paper = "Yin et al. 2018"
+    coordinatewise = True
 
     def combine(self, messages: Any, public: Public) -> Any:
         count = counted(public)
