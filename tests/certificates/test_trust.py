@@ -255,7 +255,8 @@ def test_the_quotient_takes_no_bits_from_the_messages(peers: int) -> None:
 def test_who_was_given_another_reference_is_left_out_before_a_test_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the word of the peer itself: its tests would open <y, rho - rho'>, which tells its update."""
 
-    def heard(self: Any, said: Any, label: str) -> Any:
+    def heard(self: Any, said: Any, label: str, alike: int) -> Any:
+        assert alike == said.shape[1] - 2
         return jnp.ones((said.shape[0],), bool), said.at[1, -1].set(~said[1, -1])
 
     monkeypatch.setattr(Simulated, "_roll_call", heard)
