@@ -28,6 +28,7 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from mpcjax.certificates.base import Certificate, Dealt, Equation
@@ -160,8 +161,20 @@ class Trust(Norm):
 def along_reference(reference: Any) -> Any:
     """`reference [d]` float32 as int32 of some 20 bits in units of its own, the same on every machine; zero for zero.
 
-    No sum of floats goes in, whose last bits depend on the order of summation: members must agree on every bit.
+    No sum of floats goes in, whose last bits depend on the order of summation: members must agree on every bit. Numbers too small
+    for all bits of a float32 count as zero, as on some machines they are.
     """
     fine = min(24, (61 - reference.shape[0].bit_length()) // 2)  # squares add up to less than 2^62
+    reference = jnp.where(jnp.abs(reference) < jnp.finfo(jnp.float32).tiny, 0, reference)
     _, exponent = jnp.frexp(jnp.max(jnp.abs(reference)))
-    return jnp.round(jnp.ldexp(reference, fine - exponent)).astype(jnp.int32)
+    return jnp.round(_shifted(reference, fine - exponent)).astype(jnp.int32)
+
+
+def _shifted(x: Any, bits: Any) -> Any:
+    """x 2^bits of float32, exact: the powers are made of their bits, as what a machine computes for 2^k may be rounded.
+
+    Two of them: one alone may be more than float32 holds.
+    """
+    for part in (bits // 2, bits - bits // 2):
+        x = x * jax.lax.bitcast_convert_type((part + 127) << 23, jnp.float32)
+    return x
