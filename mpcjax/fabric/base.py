@@ -107,7 +107,7 @@ class Fabric(abc.ABC):
         Gives `present [n]`, true where no member missed a message of the peer, and `said [n, K]` of all, as most members
         heard it: the same at every party. The peers' words go along with what they dealt before; the members' vote is a
         broadcast, 2 rounds. Digests of dealings, between real parties, are not counted. The last `alike` of the K are what all
-        that compute the same say alike: between real parties a member that says something else is not listened to.
+        that compute the same say alike: between real parties a member that says something else than most ends the attempt.
         """
         self.ledger.add(label, "peers", 0, 0.0, float(said.shape[1]))
         self.ledger.add(
