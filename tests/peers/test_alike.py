@@ -31,6 +31,12 @@ class Undivided(FLTrust):
         return total[:LENGTH]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    """Programs are compiled, and have run once: what follows is short against the patience of a message."""
+    play(consortium(Net(PEERS), Undivided()))
+
+
 def net(seen: Callable[..., Any] | None = None) -> Net:
     return Net(PEERS, patience=2.0, slot=0.1, cheat=seen)
 
