@@ -55,6 +55,7 @@ class Trust(Norm):
     limit: float = math.sqrt(2)
     peers: int = 1
     direction: Any = None  # rho, int32, in a round
+    largest: Any = None  # coordinate of the reference, as its bits, int32
     name = "trust"
     spreads = False
     inward = True
@@ -63,13 +64,16 @@ class Trust(Norm):
         along = along_reference(public.reference)
         size = jnp.sqrt(kernels.squared_norms(along).astype(jnp.float64))  # of an exact sum: the same everywhere
         unit = along.astype(jnp.float64) / jnp.where(size > 0, size, 1)
-        return dataclasses.replace(self, direction=jnp.round(unit * 2.0**bits).astype(jnp.int32))
+        largest = jax.lax.bitcast_convert_type(jnp.max(jnp.abs(public.reference)), jnp.int32)
+        return dataclasses.replace(self, direction=jnp.round(unit * 2.0**bits).astype(jnp.int32), largest=largest)
 
     def fingerprint(self, field: Field) -> Any:
-        """A sum of rho by random numbers that everybody knows: of two directions that nobody chose for it the same with chance
-        2^-40. It tells mistakes apart, not lies: who says the fingerprint of another direction only fails itself."""
-        weights = Stream.from_seed(bytes(32)).uniform("fingerprint", field, self.direction.shape)[0]
-        value = field.dot(field.from_signed(self.direction), weights)
+        """A sum of rho and the largest coordinate, which tells the length that the result is multiplied by, by random numbers
+        that everybody knows: of two references that nobody chose for it the same with chance 2^-40. It tells mistakes apart,
+        not lies: who says the fingerprint of another direction only fails itself."""
+        told = field.from_signed(jnp.append(self.direction, self.largest))
+        weights = Stream.from_seed(bytes(32)).uniform("fingerprint", field, told.shape)[0]
+        value = field.dot(told, weights)
         return split(field, value, min(SECURITY_BITS, field.exponent)) == 1
 
     def _along(self, field: Field, length: int) -> Any:

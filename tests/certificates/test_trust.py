@@ -266,13 +266,14 @@ def test_who_was_given_another_reference_is_left_out_before_a_test_is_opened(mon
     assert np.asarray(report.well_dealt).tolist() == np.asarray(report.accepted).tolist() == [True, False, True, True]
 
 
-def test_another_direction_has_another_fingerprint() -> None:
+def test_another_reference_has_another_fingerprint() -> None:
     given = [
         Trust(peers=3).given(SimpleNamespace(reference=jnp.asarray(REFERENCE) + shift), 20)
-        for shift in (0.0, 0.0, np.eye(5, dtype=np.float32)[4] * 1e-5)
+        for shift in (0.0, 0.0, np.eye(5, dtype=np.float32)[4] * 1e-5, REFERENCE)
     ]
+    assert np.array_equal(given[0].direction, given[3].direction), "of another length alone"
     marks = [np.asarray(one.fingerprint(F61)).tolist() for one in given]
-    assert marks[0] == marks[1] != marks[2] and len(marks[0]) == 40 and 5 < sum(marks[0]) < 35
+    assert marks[0] == marks[1] and marks[0] not in marks[2:] and len(marks[0]) == 40 and 5 < sum(marks[0]) < 35
 
 
 class Unsettled(FLTrust):

@@ -41,12 +41,15 @@ def net(seen: Callable[..., Any] | None = None) -> Net:
     return Net(PEERS, patience=2.0, slot=0.1, cheat=seen)
 
 
-def mistaken(node: Node, rounds: int = 1) -> None:
+ELSEWHERE = np.linspace(1, 2, LENGTH, dtype=np.float32)  # times this a reference has another direction
+
+
+def mistaken(node: Node, times: np.ndarray = ELSEWHERE, rounds: int = 1) -> None:
     """In so many rounds it is given another reference."""
     honestly = node.round
 
     def round(number: int, update: Any, public: Public) -> Any:
-        other = public.reference * np.linspace(1, 2, LENGTH, dtype=np.float32)
+        other = public.reference * times
         return honestly(number, update, dataclasses.replace(public, reference=other) if number < rounds else public)
 
     node.round = round  # type: ignore[method-assign]
@@ -86,10 +89,12 @@ def opened(scale: float) -> dict[tuple[int, int], np.ndarray]:
     return told
 
 
-def test_a_member_that_has_another_reference_is_not_drawn_until_it_has_that_of_all() -> None:
-    """What it computes fits to nothing: else all attempts fail for which it is drawn, and nobody is named."""
+@pytest.mark.parametrize("times", [ELSEWHERE, np.full(LENGTH, 2, np.float32)], ids=["elsewhere", "longer"])
+def test_a_member_that_has_another_reference_is_not_drawn_until_it_has_that_of_all(times: np.ndarray) -> None:
+    """What it computes fits to nothing: else all attempts fail for which it is drawn, and nobody is named. A longer one alone
+    would give it another outcome, when the output has been opened."""
     nodes, who = consortium(net(), Undivided()), MEMBERS[1]
-    mistaken(nodes[who])
+    mistaken(nodes[who], times)
     found = play(nodes)
     without(found, who)
     assert {one.failed for one in found} == {((MEMBERS, (who,)),)} and who not in found[0].members
