@@ -68,13 +68,19 @@ def _agreed(tree: Any, updates: Any, what: str) -> Any:
     if tree is None:
         return None
     vector = vector_like(tree, updates, what)
-    if _compat.is_concrete(vector) and not bool(jnp.all(jnp.isfinite(vector))):
+    if _compat.is_concrete(vector) and not _finite(vector):
         where, value = first_not_finite(tree, what)
         raise ValueError(
             f"{where} is {value}: legal are finite numbers, the same for all peers; replace it, for instance by the last "
             "finite value"
         )
     return vector
+
+
+def _finite(vector: Any) -> bool:
+    """Of known numbers; now, also where a user's jit traces what is done with them."""
+    with jax.ensure_compile_time_eval():
+        return bool(jnp.all(jnp.isfinite(vector)))
 
 
 def _weights(weights: Any, peers: int) -> Any:
@@ -85,9 +91,10 @@ def _weights(weights: Any, peers: int) -> Any:
     if weights.shape != (peers,):
         raise ValueError(f"weights has shape {weights.shape}: legal is ({peers},), one weight per peer")
     if _compat.is_concrete(weights):
-        bad = np.flatnonzero(~(np.isfinite(np.asarray(weights)) & (np.asarray(weights) >= 0)))
-        if bad.size or not bool(jnp.any(weights > 0)):
-            where = f"weights[{bad[0]}]={float(weights[bad[0]])}" if bad.size else "all weights are zero"
+        known = np.asarray(weights)
+        bad = np.flatnonzero(~(np.isfinite(known) & (known >= 0)))
+        if bad.size or not np.any(known > 0):
+            where = f"weights[{bad[0]}]={known[bad[0]]}" if bad.size else "all weights are zero"
             raise ValueError(f"{where}: legal are finite numbers >= 0, at least one of them positive")
     largest = jnp.max(weights)
     return jnp.round(weights / jnp.where(largest > 0, largest, 1) * 2.0**WEIGHT_BITS) / np.float32(2.0**WEIGHT_BITS)

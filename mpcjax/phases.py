@@ -62,7 +62,7 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     mark = certificate.fingerprint(field)
     marks = jnp.broadcast_to(mark, (own["fits"].shape[0], *mark.shape))
     words = jnp.concatenate([own["finite"][:, None], own["fits"][:, None], marks], axis=1)
-    present, said = rt.fabric.roll_call(words, "roll call")
+    present, said = rt.fabric.roll_call(words, "roll call", mark.shape[0])
     present = present & jnp.all(said[:, 2:] == mark, axis=1)
     well = check_dealings(rt, coin(rt), to_check(equations, proofs, dealt), masks, present)
     own = {"finite": said[:, 0], "fits": said[:, 1]}

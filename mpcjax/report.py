@@ -188,7 +188,9 @@ class Report:
             if not finite[peer]:
                 reasons[int(peer)] = "its update is not finite"
             elif not well_dealt[peer]:
-                reasons[int(peer)] = "it did not deal, or its shares do not lie on polynomials of degree at most t"
+                reasons[int(peer)] = (
+                    "it did not deal, its shares do not lie on polynomials of degree at most t, or it has another reference"
+                )
             else:
                 reasons[int(peer)] = "its message fails the rule's certificate"
         return reasons

@@ -28,6 +28,7 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from mpcjax.certificates.base import Certificate, Dealt, Equation
@@ -54,6 +55,7 @@ class Trust(Norm):
     limit: float = math.sqrt(2)
     peers: int = 1
     direction: Any = None  # rho, int32, in a round
+    largest: Any = None  # coordinate of the reference, as its bits, int32
     name = "trust"
     spreads = False
     inward = True
@@ -62,13 +64,16 @@ class Trust(Norm):
         along = along_reference(public.reference)
         size = jnp.sqrt(kernels.squared_norms(along).astype(jnp.float64))  # of an exact sum: the same everywhere
         unit = along.astype(jnp.float64) / jnp.where(size > 0, size, 1)
-        return dataclasses.replace(self, direction=jnp.round(unit * 2.0**bits).astype(jnp.int32))
+        largest = jax.lax.bitcast_convert_type(jnp.max(jnp.abs(public.reference)), jnp.int32)
+        return dataclasses.replace(self, direction=jnp.round(unit * 2.0**bits).astype(jnp.int32), largest=largest)
 
     def fingerprint(self, field: Field) -> Any:
-        """A sum of rho by random numbers that everybody knows: of two directions that nobody chose for it the same with chance
-        2^-40. It tells mistakes apart, not lies: who says the fingerprint of another direction only fails itself."""
-        weights = Stream.from_seed(bytes(32)).uniform("fingerprint", field, self.direction.shape)[0]
-        value = field.dot(field.from_signed(self.direction), weights)
+        """A sum of rho and the largest coordinate, which tells the length that the result is multiplied by, by random numbers
+        that everybody knows: of two references that nobody chose for it the same with chance 2^-40. It tells mistakes apart,
+        not lies: who says the fingerprint of another direction only fails itself."""
+        told = field.from_signed(jnp.append(self.direction, self.largest))
+        weights = Stream.from_seed(bytes(32)).uniform("fingerprint", field, told.shape)[0]
+        value = field.dot(told, weights)
         return split(field, value, min(SECURITY_BITS, field.exponent)) == 1
 
     def _along(self, field: Field, length: int) -> Any:
@@ -160,8 +165,20 @@ class Trust(Norm):
 def along_reference(reference: Any) -> Any:
     """`reference [d]` float32 as int32 of some 20 bits in units of its own, the same on every machine; zero for zero.
 
-    No sum of floats goes in, whose last bits depend on the order of summation: members must agree on every bit.
+    No sum of floats goes in, whose last bits depend on the order of summation: members must agree on every bit. Numbers too small
+    for all bits of a float32 count as zero, as on some machines they are.
     """
     fine = min(24, (61 - reference.shape[0].bit_length()) // 2)  # squares add up to less than 2^62
+    reference = jnp.where(jnp.abs(reference) < jnp.finfo(jnp.float32).tiny, 0, reference)
     _, exponent = jnp.frexp(jnp.max(jnp.abs(reference)))
-    return jnp.round(jnp.ldexp(reference, fine - exponent)).astype(jnp.int32)
+    return jnp.round(_shifted(reference, fine - exponent)).astype(jnp.int32)
+
+
+def _shifted(x: Any, bits: Any) -> Any:
+    """x 2^bits of float32, exact: the powers are made of their bits, as what a machine computes for 2^k may be rounded.
+
+    Two of them: one alone may be more than float32 holds.
+    """
+    for part in (bits // 2, bits - bits // 2):
+        x = x * jax.lax.bitcast_convert_type((part + 127) << 23, jnp.float32)
+    return x

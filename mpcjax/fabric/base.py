@@ -101,18 +101,19 @@ class Fabric(abc.ABC):
         x = x if self.tamper is None else self.tamper(Message(self.ledger.phase, label, "peers", self.rows), x)
         return self._received(self._from_peers(x, label, known, expand))
 
-    def roll_call(self, said: Any, label: str) -> tuple[Any, Any]:
+    def roll_call(self, said: Any, label: str, alike: int = 0) -> tuple[Any, Any]:
         """Who dealt, and what every peer says of itself: `said [peer, K]` bool of the peers held here.
 
         Gives `present [n]`, true where no member missed a message of the peer, and `said [n, K]` of all, as most members
         heard it: the same at every party. The peers' words go along with what they dealt before; the members' vote is a
-        broadcast, 2 rounds. Digests of dealings, between real parties, are not counted.
+        broadcast, 2 rounds. Digests of dealings, between real parties, are not counted. The last `alike` of the K are what all
+        that compute the same say alike: between real parties a member that says something else than most ends the attempt.
         """
         self.ledger.add(label, "peers", 0, 0.0, float(said.shape[1]))
         self.ledger.add(
             label, "broadcast", 2, float(self.peers_of(said) * (said.shape[1] + 1) + DIGEST) * (self.parties - 1)
         )
-        return self._roll_call(said, label)
+        return self._roll_call(said, label, alike)
 
     def told(self, x: Any) -> Any:
         """`x`, public among the members: peers that are not on the committee wait for it, and are told."""
@@ -172,7 +173,7 @@ class Fabric(abc.ABC):
         """Here every process holds all peers: nothing is sent."""
         return x[self.rows] if len(self.rows) < self.parties else x
 
-    def _roll_call(self, said: Any, label: str) -> tuple[Any, Any]:
+    def _roll_call(self, said: Any, label: str, alike: int) -> tuple[Any, Any]:
         return jnp.ones((said.shape[0],), bool), said
 
     def peers_of(self, said: Any) -> int:

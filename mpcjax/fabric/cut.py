@@ -27,8 +27,8 @@ class Mark:
     "exchange" `[1, receiver, ...]` to `[1, sender, ...]`; where `known [sender][receiver]`, nothing is sent, and the
     receiver takes a second argument of the result's shape. "broadcast" `[1, ...]` to `[sender, ...]`. "peers"
     `[member, 1, ...]` to `[1, peer, ...]`, sent to the members `to` (from, below), zeros at the others. "said" `[1, K]` to
-    `[peer, 1 + K]`, whether it is present and what it says. "told": public, handed on. "shown": what members said
-    `[member, peer, ...]` and who is disputed `[peer]`, to what they should have said.
+    `[peer, 1 + K]`, whether it is present and what it says, the last `alike` as all do. "told": public, handed on. "shown":
+    what members said `[member, peer, ...]` and who is disputed `[peer]`, to what they should have said.
     "check": a verdict and whom it proves corrupt `[member]`, to nothing.
     """
 
@@ -37,6 +37,7 @@ class Mark:
     label: str
     known: tuple[tuple[bool, ...], ...] = ()
     to: tuple[int, int] = (0, 0)
+    alike: int = 0
 
 
 mark_p = Primitive("mpcjax_mark")
@@ -72,8 +73,8 @@ class Cut(Fabric):
     def peers_of(self, said: Any) -> int:
         return self.peers
 
-    def _roll_call(self, said: Any, label: str) -> tuple[Any, Any]:
-        found = self._mark("said", label, (self.peers, 1 + said.shape[1]), said)
+    def _roll_call(self, said: Any, label: str, alike: int) -> tuple[Any, Any]:
+        found = self._mark("said", label, (self.peers, 1 + said.shape[1]), said, alike=alike)
         return found[:, 0], found[:, 1:]
 
     def _exchange(self, x: Any, label: str) -> Any:

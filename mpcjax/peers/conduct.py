@@ -17,8 +17,8 @@ class Conduct:
     `away`: members did not hear them when they should have dealt, or they dealt badly; `gone`: in two rounds in a row, so
     that they are not waited for any more until they say that they are back. An honest peer that is slow comes in here, so it
     does not matter for committees, and after one time a peer is waited for as long as all others.
-    `silent`: more than t members of a committee signed that they said nothing any more, did not show what they had to, or
-    complained about more peers than are corrupt. Not drawn until they have dealt in a round.
+    `silent`: more than t members of a committee signed that they said nothing any more, did not show what they had to,
+    complained about more peers than are corrupt, or had another reference than most. Not drawn until they have dealt in a round.
     `caught`: proven to have cheated: they told members different things, sent wrong shares that were corrected, said
     something false of a dealing or dealt badly and answered when asked, or failed a certificate. Never drawn again.
     """

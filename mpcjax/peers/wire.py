@@ -6,6 +6,7 @@ other: see `Complaints` and `Disputes`.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import jax.numpy as jnp
@@ -20,10 +21,11 @@ from mpcjax.peers.complaints import Complaints
 from mpcjax.peers.dealings import Dealings
 from mpcjax.peers.disputes import Disputes
 from mpcjax.peers.links import Stopped
-from mpcjax.peers.talk import HASH, Talk
+from mpcjax.peers.talk import HASH, Talk, common
 from mpcjax.phases import ALL
 from mpcjax.segments import Outside
 
+LOG = logging.getLogger("mpcjax.peers")
 DIGESTS = "/digests"
 
 
@@ -164,11 +166,23 @@ class Wire(Outside):
         )
         present, changed = self._complaints.settle(label, votes[..., : 1 + HASH])
         majority = 2 * votes[..., 1 + HASH :].astype(bool).sum(axis=0) > len(self.members)
+        self._require_alike(label, present, majority[:, majority.shape[1] - mark.alike :])
         found = np.concatenate([present[:, None], majority], axis=1)
         if changed:
             self._before[label] = found
             raise Again
         return found
+
+    def _require_alike(self, label: str, present: np.ndarray, said: np.ndarray) -> None:
+        """What a member computes that was given other public numbers than most fits to nothing, and nothing would tell who it
+        was. It says so itself as a peer, `said [peer, alike]`; it is drawn again when it has dealt as all others do."""
+        words = {seat: said[who].tobytes() for seat, who in enumerate(self.members) if present[who]}
+        most = common(words.values(), len(self.members) // 2)
+        others = [seat for seat, what in words.items() if most and what != most[0]]
+        if others:
+            who = [self.members[seat] for seat in others]
+            LOG.warning("given other public arguments than most round=%d attempt=%d members=%s", *self.talk.when, who)
+            self.talk.blame("dealing", label, others, proven=False)
 
     def _told(self, mark: Mark, label: str, x: np.ndarray) -> np.ndarray:
         if mark.phase == ALL[0]:

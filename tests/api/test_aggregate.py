@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.extend.core
 import jax.numpy as jnp
@@ -122,6 +124,18 @@ def constants(program):
         for value in jax.tree.leaves(eqn.params, is_leaf=lambda v: isinstance(v, jax.extend.core.ClosedJaxpr)):
             found += constants(value) if isinstance(value, jax.extend.core.ClosedJaxpr) else []
     return found
+
+
+@pytest.mark.parametrize("argument", ["weights", "center", "reference"])
+def test_public_arguments_may_be_arrays_that_a_jit_closes_over(argument):
+    x = jnp.asarray(updates(2))
+    known = {argument: jnp.abs(x[:, 0]) if argument == "weights" else x[0]}
+    rule = {"weights": "mean", "center": "rsa", "reference": "fltrust"}[argument]
+    aggregate = functools.partial(mpcjax.aggregate, rule=rule, committee=COMMITTEE, key=KEY)
+    assert jax.eval_shape(lambda x: aggregate(x, **known).value, x).shape == x.shape[1:]
+    bad = {argument: known[argument].at[1].set(jnp.nan)}
+    with pytest.raises(ValueError, match=argument):
+        jax.eval_shape(lambda x: aggregate(x, **bad).value, x)
 
 
 def test_a_program_that_takes_a_report_is_compiled_once():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -255,7 +256,8 @@ def test_the_quotient_takes_no_bits_from_the_messages(peers: int) -> None:
 def test_who_was_given_another_reference_is_left_out_before_a_test_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the word of the peer itself: its tests would open <y, rho - rho'>, which tells its update."""
 
-    def heard(self: Any, said: Any, label: str) -> Any:
+    def heard(self: Any, said: Any, label: str, alike: int) -> Any:
+        assert alike == said.shape[1] - 2
         return jnp.ones((said.shape[0],), bool), said.at[1, -1].set(~said[1, -1])
 
     monkeypatch.setattr(Simulated, "_roll_call", heard)
@@ -264,13 +266,14 @@ def test_who_was_given_another_reference_is_left_out_before_a_test_is_opened(mon
     assert np.asarray(report.well_dealt).tolist() == np.asarray(report.accepted).tolist() == [True, False, True, True]
 
 
-def test_another_direction_has_another_fingerprint() -> None:
+def test_another_reference_has_another_fingerprint() -> None:
     given = [
         Trust(peers=3).given(SimpleNamespace(reference=jnp.asarray(REFERENCE) + shift), 20)
-        for shift in (0.0, 0.0, np.eye(5, dtype=np.float32)[4] * 1e-5)
+        for shift in (0.0, 0.0, np.eye(5, dtype=np.float32)[4] * 1e-5, REFERENCE)
     ]
+    assert np.array_equal(given[0].direction, given[3].direction), "of another length alone"
     marks = [np.asarray(one.fingerprint(F61)).tolist() for one in given]
-    assert marks[0] == marks[1] != marks[2] and len(marks[0]) == 40 and 5 < sum(marks[0]) < 35
+    assert marks[0] == marks[1] and marks[0] not in marks[2:] and len(marks[0]) == 40 and 5 < sum(marks[0]) < 35
 
 
 class Unsettled(FLTrust):
@@ -348,3 +351,49 @@ def test_the_direction_is_exact_and_of_length_one() -> None:
     assert not np.any(given.direction) and given.holds(F61, jnp.zeros((1, 4), jnp.int32), 20).tolist() == [True]
     assert np.max(np.abs(np.asarray(certificate.direction) - REFERENCE / 5 * 2.0 ** judge().bits)) <= 0.5
     assert np.max(np.abs(along_reference(jnp.ones(10**6)))) ** 2 * 10**6 < 2**62
+
+
+EXACT = {  # of floats: these round as IEEE 754 says, or not at all, and never add
+    "abs", "bitcast_convert_type", "broadcast_in_dim", "convert_element_type", "custom_jvp_call", "div", "eq", "gt", "jit", "lt",
+    "mul", "ne", "pjit", "reduce_max", "round", "select_n", "sqrt",
+}  # fmt: skip
+
+
+def on_floats(jaxpr: Any) -> set[str]:
+    """The primitives that take floats, in all that is called."""
+    found = set()
+    for eqn in jaxpr.eqns:
+        if any(jnp.issubdtype(v.aval.dtype, jnp.floating) for v in eqn.invars):
+            found.add(eqn.primitive.name)
+        for inner in eqn.params.values():
+            found |= on_floats(inner.jaxpr) if isinstance(inner, jax.extend.core.ClosedJaxpr) else set()
+    return found
+
+
+def test_a_fingerprint_is_the_same_on_all_machines() -> None:
+    """Or honest peers would be left out: an approximate 2^k, or a sum of floats in another order, is not on all the same."""
+
+    def fingerprint(reference: Any) -> Any:
+        given: Any = Trust(peers=PEERS).given(SimpleNamespace(reference=reference), 23)
+        return given.fingerprint(F61)
+
+    assert on_floats(jax.make_jaxpr(fingerprint)(jnp.ones(5, jnp.float32)).jaxpr) <= EXACT
+
+
+def normal(x: Any) -> Any:
+    """Without numbers that some machines take for zero."""
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, 0, x)
+
+
+@pytest.mark.parametrize("size", [1, 1e-20, 2.0**-124, 2.0**126])
+def test_the_direction_is_what_integers_say(size: float) -> None:
+    reference = np.clip(np.random.default_rng(1).normal(size=1000), -1.9, 1.9).astype(np.float32) * np.float32(size)
+    reference[::7] *= np.float32(2.0**-21)  # of these less is left than half a unit, or a few bits
+    along, reference = np.asarray(along_reference(jnp.asarray(reference))), normal(reference)
+    _, exponent = np.frexp(np.max(np.abs(reference)))
+    assert along.tolist() == np.rint(np.ldexp(reference.astype(float), 24 - int(exponent))).astype(int).tolist()
+    given: Any = Trust(peers=PEERS).given(SimpleNamespace(reference=jnp.asarray(reference)), 23)
+    square = sum(v * v for v in along.tolist())
+    doubled = [math.isqrt((4 * v * v << 46) // square) for v in along.tolist()]  # of |v| 2^23 / |along|, rounded down
+    assert np.abs(given.direction).tolist() == [(twice + 1) // 2 for twice in doubled]
+    assert np.all(np.sign(given.direction) * np.sign(along) >= 0)

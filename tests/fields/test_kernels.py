@@ -135,3 +135,13 @@ def test_under_vmap_jit_and_scan(field: Field) -> None:
 def test_wrong_use() -> None:
     with pytest.raises(ValueError, match="count is 0: legal is 1 or more"):
         kernels.fold_pieces(F61, F61.ones((4, 2)), F61.ones(()), 0)
+
+
+@pytest.mark.parametrize("field", [F31, F61], ids=str)
+def test_what_is_computed_once_is_so_when_compiled(field: Field) -> None:
+    """Behind a branch that the compiler keeps; what is short is worth none."""
+    for size, branches in ((1 << 12, True), (1 << 10, False)):
+        x = field.asarray(np.arange(size, dtype=field.dtype))
+        program = jax.jit(lambda x: field.mul(kernels.once(field.mul(x, x)), x)).lower(x).compile()
+        assert ("conditional" in program.as_text()) == branches
+        assert np.array_equal(program(x), field.mul(field.mul(x, x), x))

@@ -28,7 +28,7 @@ KEY = np.arange(8, dtype=np.uint32)
 
 
 @cache
-def compiled(rule: str = "mean") -> Programs:
+def compiled(rule: str | Rule = "mean") -> Programs:
     with x64():
         found = programs(setup_of(resolve(rule), mpcjax.simulate(PARTIES), PEERS, LENGTH))
         found.compile(member=True)
@@ -49,7 +49,7 @@ def seed_of(when: tuple[int, int]) -> Any:
     return simulator.round_seed(KEY, *when)
 
 
-def consortium(net: Net, rule: str = "mean", **more: Any) -> list[Node]:
+def consortium(net: Net, rule: str | Rule = "mean", **more: Any) -> list[Node]:
     """A node a peer; their randomness is the simulator's for `KEY`."""
     election = Election(SEED, PEERS, PARTIES)
     more = {"corrupt": 1, "keys_for": lambda when, seat, peer: keys_of(seed_of(when), seat, peer), **more}
