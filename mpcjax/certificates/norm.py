@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax._compat import products_of_bytes_on_cpu
 from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field, kernels
@@ -154,43 +155,54 @@ def entries(packed: Any, rows: int, dtype: Any) -> Any:
 
 def _project(packed: Any, rows: int, message: Any) -> Any:
     """R x for every peer, of `[n, d]` int32: `[n, tau]` int64, exact."""
-    forms = {"tpu": _project_bytes, "default": _project_floats}
+    forms = {"tpu": partial(_by_bytes, 1 << 23), "default": _by_floats}
+    if products_of_bytes_on_cpu():
+        forms["cpu"] = partial(_by_bytes, BLOCK)
     return jax.lax.platform_dependent(packed, message, **{name: partial(form, rows) for name, form in forms.items()})
 
 
-def _project_bytes(rows: int, packed: Any, message: Any) -> Any:
-    """By signed bytes, which a TPU multiplies; its float64 is two float32, of 48 bits. For |x_k| <= 0x7f7f7f7f.
+def _by_bytes(block: int, rows: int, packed: Any, message: Any) -> Any:
+    """By signed bytes, which a TPU multiplies (its float64 is two float32, of 48 bits), and many a CPU. For |x_k| <= 0x7f7f7f7f.
 
     Every x_k is a sum of digits -128 .. 127 times powers of 256; a sum of 2^23 of them fits 32 bits.
     """
-    matrix = entries(packed, rows, jnp.int8)
-    shifted, total = message.astype(jnp.uint32) + np.uint32(0x80808080), jnp.zeros((), jnp.int64)
-    for k in (0, 8, 16, 24):
-        digits = (((shifted >> np.uint32(k)) & np.uint32(255)).astype(jnp.int32) - np.int32(128)).astype(jnp.int8)
-        for start in range(0, matrix.shape[1], 1 << 23):
-            left, right = digits[:, start : start + (1 << 23)], matrix[:, start : start + (1 << 23)]
-            part = jax.lax.dot_general(left, right, (((1,), (1,)), ((), ())), preferred_element_type=jnp.int32)
-            total = total + (part.astype(jnp.int64) << np.int64(k))
-    return total
+    places = 8 * jnp.arange(4, dtype=jnp.uint32)[:, None, None]
+
+    def product(message: Any, packed: Any) -> Any:
+        shifted = message.astype(jnp.uint32) + np.uint32(0x80808080)
+        digits = (((shifted >> places) & np.uint32(255)).astype(jnp.int32) - np.int32(128)).astype(jnp.int8)
+        contracted = (((2,), (1,)), ((), ()))
+        right = entries(packed, rows, jnp.int8)
+        return jax.lax.dot_general(digits, right, contracted, preferred_element_type=jnp.int32).astype(jnp.int64)
+
+    total = _in_blocks(product, block, message, packed)
+    return jnp.sum(total << places.astype(jnp.int64), axis=0)
 
 
-def _project_floats(rows: int, packed: Any, message: Any) -> Any:
-    """Block by block as a product of float64, which holds |R x| < 2^53."""
+def _by_floats(rows: int, packed: Any, message: Any) -> Any:
+    """As a product of float64, which holds |R x| < 2^53."""
+
+    def product(message: Any, packed: Any) -> Any:
+        right = entries(packed, rows, jnp.float64)
+        return jax.lax.dot_general(message.astype(jnp.float64), right, (((1,), (1,)), ((), ())))
+
+    return _in_blocks(product, BLOCK, message, packed).astype(jnp.int64)
+
+
+def _in_blocks(product: Any, size: int, message: Any, packed: Any) -> Any:
+    """The sum of `product` of so many coordinates at a time: what is unpacked for it stays in the cache."""
 
     def block(start: Any, size: int) -> Any:
-        left, coins = (jax.lax.dynamic_slice_in_dim(x, start, size, axis=1) for x in (message, packed))
-        right = entries(coins, rows, jnp.float64)
-        return jax.lax.dot_general(left.astype(jnp.float64), right, (((1,), (1,)), ((), ())))
+        return product(*(jax.lax.dynamic_slice_in_dim(x, start, size, axis=1) for x in (message, packed)))
 
-    steps, rest = divmod(message.shape[1], BLOCK)
-    total = jnp.zeros((message.shape[0], rows), jnp.float64)
-    if steps:
-        total = jax.lax.fori_loop(
-            np.int32(0), np.int32(steps), lambda k, total: total + block(k * np.int32(BLOCK), BLOCK), total
-        )
-    if rest:
-        total = total + block(np.int32(steps * BLOCK), rest)
-    return total.astype(jnp.int64)
+    steps, rest = divmod(message.shape[1], size)
+    total = block(np.int32(steps * size), rest) if rest else block(np.int32(0), size)
+    first = 0 if rest else 1
+    if first >= steps:
+        return total
+    return jax.lax.fori_loop(
+        np.int32(first), np.int32(steps), lambda k, total: total + block(k * np.int32(size), size), total
+    )
 
 
 def mixed(field: Field, weights: Any, packed: Any) -> Any:

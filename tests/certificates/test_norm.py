@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mpcjax.certificates import Norm
-from mpcjax.certificates.norm import _project_bytes, _project_floats, entries, mixed
+from mpcjax.certificates.norm import _by_bytes, _by_floats, entries, mixed
 from mpcjax.fields import F31, F61, Field
 from tests.certificates._judge import Judge
 
@@ -152,9 +152,10 @@ def spelled(coins: np.ndarray[Any, Any], rows: int) -> np.ndarray[Any, Any]:
 def test_projections_by_bytes_are_those_by_floats(coins: Any) -> None:
     message = np.random.default_rng(1).integers(-(1 << 27), 1 << 27, (3, 3000))
     message[0, :4] = [0x7F7F7F7F, -0x7F7F7F7F, 128, -129]
+    forms = [*(partial(_by_bytes, block) for block in (1, 700, 1000, 1 << 23)), _by_floats]
     for rows in (7, 16, 27, 32):
         expected = message @ spelled(coins, rows).T
-        for form in (_project_bytes, _project_floats):
+        for form in forms:
             found = form(rows, jnp.asarray(coins), jnp.asarray(message.astype(np.int32)))
             np.testing.assert_array_equal(found, expected)
 
