@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import harness
-from mpcjax._compat import x64_scope
+from mpcjax._compat import program_options, x64_scope
 from mpcjax.fields import F31, F61, Field
 from mpcjax.prg import Stream, _chacha, _elements, field_elements, lane_map, unhoisted
 from mpcjax.sharing import deal_rows
@@ -70,7 +71,7 @@ def keystream_only(nbytes: int) -> Callable[[], Any]:
     def block(given: Any, lane: Any) -> list[Any]:
         return _chacha.core(given[:8], lane[0], given[8:])
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=program_options())
     def blocks(scalars: Any) -> Any:
         def one_chunk(i: Any, kept: Any) -> Any:
             counters = unhoisted(i).astype(jnp.uint32) * np.uint32(lanes) + jnp.arange(lanes, dtype=jnp.uint32)

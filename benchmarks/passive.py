@@ -39,8 +39,9 @@ def runner(rule: Rule, committee: Committee, updates: Any, reference: Any = None
     peers, length = updates.shape
     setup = setup_of(rule, committee, peers, length)
     part, public, field = setup.part, Public.of(peers, length, reference=reference), setup.scheme.field
-    add = jax.jit(_group, static_argnums=0, donate_argnums=4)
-    last = jax.jit(_opened, static_argnums=0)
+    options = _compat.program_options()
+    add = jax.jit(_group, static_argnums=0, donate_argnums=4, compiler_options=options)
+    last = jax.jit(_opened, static_argnums=0, compiler_options=options)
 
     def added(total: Output | None, more: Output) -> Output:
         return more if total is None else Output(field.add(total.shares, more.shares), more.scale)

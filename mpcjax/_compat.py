@@ -68,14 +68,18 @@ def trace_state() -> Any:
     return _opaque_trace_state(convention="flax")
 
 
-def quick_options(platform: str | None = None) -> dict[str, bool]:
-    """Options of `jax.jit` with which programs of many short operations compile faster on a CPU, and run as fast.
+def program_options(platform: str | None = None) -> dict[str, Any]:
+    """Options of `jax.jit` for the programs of a round on a CPU; none where `platform` (by default JAX's) is another.
 
-    One MLIR pipeline for each fused loop is a third of the time. None where `platform` (by default JAX's) is another, whose
-    compiler may refuse them, and none since jax 0.11: 0.12 does refuse them.
+    Vectors of 512 bits, where a CPU has them: rounds a tenth to a sixth faster on an Intel Xeon, no slower elsewhere. And no
+    MLIR pipeline for each fused loop, a third of the time to compile many short operations, which run as fast without; not
+    since jax 0.11, as 0.12 refuses that option.
     """
+    if (platform or jax.default_backend()) != "cpu":
+        return {}  # its compiler may refuse them
+    wide = {"xla_cpu_prefer_vector_width": 512}
     known = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
-    return {"xla_cpu_use_fusion_emitters": False} if known and (platform or jax.default_backend()) == "cpu" else {}
+    return {**wide, "xla_cpu_use_fusion_emitters": False} if known else wide
 
 
 def products_of_bytes_on_cpu() -> bool:

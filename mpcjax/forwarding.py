@@ -20,7 +20,7 @@ class Forwarding:
         function: Callable[..., Any],
         donated: tuple[int, ...] = (),
         around: Callable[..., Any] = lambda f: f,
-        options: dict[str, bool] | None = None,
+        options: dict[str, Any] | None = None,
     ):
         self._known: dict[str, Any] = {}
         known = self._known

@@ -20,7 +20,7 @@ import numpy as np
 
 from mpcjax import committee as committees
 from mpcjax import devices, prg
-from mpcjax._compat import quick_options
+from mpcjax._compat import program_options
 from mpcjax.blocks import in_blocks, number_of_blocks
 from mpcjax.errors import Abort
 from mpcjax.fabric import Simulated
@@ -255,7 +255,7 @@ def compiled(
 
     `here`: for this machine, with what is known to shorten its compilation, and not to be lowered for another.
     """
-    options = quick_options(None if mesh is None else mesh.devices.flat[0].platform) if here else {}
+    options = program_options(None if mesh is None else mesh.devices.flat[0].platform) if here else {}
     around = over_devices(setup.spread, mesh, shared=2)
     parties, field = setup.scheme.parties, setup.scheme.field
     plan(setup, names)  # refuses here, not in the midst of a round, what cannot be traced
