@@ -77,8 +77,14 @@ def shares_from(field: Field, parties: int, secret: Any, noise: Any) -> list[Any
 def continued(field: Field, values: list[Any], count: int) -> list[Any]:
     """The next `count` values of the polynomial with these `values` at consecutive points, one more than its degree.
 
-    By backward differences: as many subtractions as there are pairs, then one addition per degree and value.
+    By backward differences: as many subtractions as there are pairs, then one addition per degree and value. Of few elements
+    and many values by a matrix, which is a fraction of the code to compile.
     """
+    known = len(values)
+    few = values[0].ndim and known * values[0].size <= SMALL  # a scalar is one of many in a kernel
+    if few and (known - 1) * count >= MANY:
+        weights = linalg.lagrange(field, range(known), range(known, known + count))
+        return list(jnp.moveaxis(field.dot(jnp.stack(values, axis=-1)[..., None, :], weights), -1, 0))
     differences, row = [], values
     while row:
         differences.append(row[-1])

@@ -119,3 +119,20 @@ def test_expanded_shares_are_a_bijection() -> None:
         secrets = jnp.full((1, 7), secret, np.uint32)
         shares = np.asarray(share_to_others(Field(3), 3, np.array([dealer]), secrets, noise))[0]
         assert all(sorted(row) == list(range(7)) for row in shares.tolist())
+
+
+@pytest.mark.parametrize("degree", [7, 10, 20])
+def test_few_values_are_continued_by_a_matrix_as_many_are_by_differences(degree: int, monkeypatch: Any) -> None:
+    """The polynomial evaluated by Python's integers; the next m - t - 1 points of a committee."""
+    rng = np.random.default_rng(degree)
+    polynomial = [int(c) for c in rng.integers(0, F61.modulus, degree + 1)]
+
+    def at(x: int) -> int:
+        return sum(c * pow(x, k, F61.modulus) for k, c in enumerate(polynomial)) % F61.modulus
+
+    values = [F61.asarray([at(x), 0]) for x in range(degree + 1)]
+    for many in (1, 1 << 30):
+        monkeypatch.setattr(_deal, "MANY", many)
+        found = _deal.continued(F61, values, degree + 1)
+        assert [int(x[0]) for x in found] == [at(x) for x in range(degree + 1, 2 * degree + 2)]
+        assert all(x.shape == (2,) and x.dtype == F61.dtype for x in found)
