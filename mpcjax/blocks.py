@@ -15,13 +15,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
-from mpcjax.grouping import Groups, Walk, beginning, joined, seeds_of
+from mpcjax.grouping import Begin, Groups, Walk, beginning, joined, judged_of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import COMBINED, JUDGED, LAST, Output, State, starting
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, plan
+from mpcjax.session import Standing, plan, state_after
 from mpcjax.setup import Setup
 from mpcjax.weighing import AGAIN, PER_PEER
 
@@ -59,15 +60,20 @@ def in_blocks(
     updates: Any,
     public: Public,
     scratch: Callable[[], Any],
+    begin: Begin,
 ) -> tuple[State, Standing]:
-    """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives."""
+    """The round of `updates [n, d]`, by arguments as those of `in_groups`."""
     seeds = seeds_of(setup, seed, setup.blocks + 1)
     judging = Blocks(setup, compiled(setup.part, JUDGED), walk, seeds[: setup.blocks], updates, public, scratch)
+    programs, last_program = (
+        (compiled(setup.part, AGAIN), compiled(setup.part, COMBINED)),
+        compiled(setup.at_once, LAST),
+    )
+    _begin_all(setup, begin, judging, programs, last_program)
     found, last, standing = _in_lanes(judging, (*PER_PEER, "public"))
     if not bool(standing.ok):
         return last, standing
     judged = _in_all(found, public)
-    programs = compiled(setup.part, AGAIN), compiled(setup.part, COMBINED)
     # other seeds than before: what was drawn there is used up
     found, last, combined = _in_lanes(Combining(judging, programs, seeds[setup.blocks :], judged), ("output",))
     standing = joined(standing, combined)
@@ -75,8 +81,18 @@ def in_blocks(
         return last, standing
     shares = jnp.concatenate([one["output"].shares for one in found], axis=1)[:, : setup.length]
     output = Output(shares, found[0]["output"].scale)
-    state, opened = walk(compiled(setup.at_once, LAST), seeds[-1], {**judged, "output": output})
+    state, opened = walk(last_program, seeds[-1], {**judged, "output": output})
     return state, joined(standing, opened)
+
+
+def _begin_all(setup: Setup, begin: Begin, blocks: Blocks, programs: tuple[dict[str, Any], ...], last: Any) -> None:
+    seed, start, scratch = blocks.seeds[0], blocks.start(0), jax.eval_shape(blocks.scratch)
+    begin(blocks.programs, seed, start, scratch)
+    begin(programs[0], seed, start, scratch)
+    begin(programs[1], seed, {**judged_of_all(setup, start["public"]), "message": scratch})
+    one: Output = state_after(setup.part, "verify")["output"]
+    shares = jax.ShapeDtypeStruct((setup.scheme.parties, setup.length), setup.scheme.field.dtype)
+    begin(last, seed, {**judged_of_all(setup, blocks.public), "output": Output(shares, one.scale)})
 
 
 class Blocks(Groups):

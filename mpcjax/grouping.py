@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,12 +22,13 @@ from mpcjax import prg
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import GROUPED, Output, State, last_of, starting
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing
+from mpcjax.session import Standing, state_after
 from mpcjax.setup import AT_ONCE, Setup
 from mpcjax.sharing import Shamir
 from mpcjax.weighing import PER_PEER
 
 Walk = Callable[..., tuple[State, Standing]]
+Begin = Callable[..., None]
 GROUP_BYTES = 520_000_000  # of shares of messages of a group
 
 
@@ -65,13 +67,18 @@ def in_groups(
     updates: Any,
     public: Public,
     scratch: Callable[[], Any],
+    begin: Begin,
 ) -> tuple[State, Standing]:
     """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives.
 
-    `scratch()`: memory that all groups of a lane deal into.
+    `scratch()`: memory that all groups of a lane deal into. `begin`, of the same arguments as `walk` or their shapes, has
+    programs compiled in the background.
     """
     *seeds, last_seed = seeds_of(setup, seed, 1)
     groups = Groups(setup, compiled(setup.part, GROUPED), walk, seeds, updates, public, scratch)
+    last = compiled(setup.part, last_of(setup.rule))
+    begin(groups.programs, seed, groups.start(0), jax.eval_shape(scratch))
+    begin(last, seed, {**judged_of_all(setup, public), "output": state_after(setup.part, "verify")["output"]})
 
     def added_up(numbers: range) -> tuple[dict[int, State], Output | None, State, Standing]:
         found, total, state, standing = dict[int, State](), None, State(), beginning()
@@ -89,8 +96,8 @@ def in_groups(
     found = dict(pair for lane in lanes for pair in lane[0].items())
     total = functools.reduce(functools.partial(_added, setup), [lane[1] for lane in lanes if lane[1] is not None])
     together = of_all(setup, [found[number] for number in sorted(found)], public)
-    state, last = walk(compiled(setup.part, last_of(setup.rule)), last_seed, {**together, "output": total})
-    return state, joined(standing, last)
+    state, opened = walk(last, last_seed, {**together, "output": total})
+    return state, joined(standing, opened)
 
 
 def seeds_of(setup: Setup, seed: Any, more: int) -> list[Any]:
@@ -178,6 +185,11 @@ def of_all(setup: Setup, found: list[State], public: Public) -> State:
     weights, accepted = (rows([getattr(one["public"], part) for one in found]) for part in ("weights", "accepted"))
     public = dataclasses.replace(public, weights=weights, accepted=accepted)
     return {"public": public, **{key: rows([one[key] for one in found]) for key in PER_PEER}}
+
+
+def judged_of_all(setup: Setup, public: Public) -> State:
+    """Shapes of what is known of all peers when they are judged."""
+    return {"public": public, **{key: jax.ShapeDtypeStruct((setup.peers,), bool) for key in PER_PEER}}
 
 
 def joined(a: Standing, b: Standing) -> Standing:

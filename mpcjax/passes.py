@@ -18,7 +18,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from mpcjax.grouping import Groups, Walk, beginning, joined, of_all, seeds_of
+from mpcjax.grouping import Begin, Groups, Walk, beginning, joined, of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import Output, State
 from mpcjax.rules import Public
@@ -31,9 +31,16 @@ Local = dict[tuple[str, ...], dict[str, Any]]  # programs of the phases that sen
 
 
 def in_passes(
-    setup: Setup, compiled: Compiled, walk: Walk, seed: Any, updates: Any, public: Public, scratch: Callable[[], Any]
+    setup: Setup,
+    compiled: Compiled,
+    walk: Walk,
+    seed: Any,
+    updates: Any,
+    public: Public,
+    scratch: Callable[[], Any],
+    begin: Begin,
 ) -> tuple[State, Standing]:
-    """The round of `updates [n, d]`; `walk(programs, seed, state, scratch)` runs what `compiled(setup, names)` gives."""
+    """The round of `updates [n, d]`, by arguments as those of `in_groups`. What follows the groups compiles when reached."""
     seeds = seeds_of(setup, seed, len(PIECES))
     of_groups, of_pieces = seeds[: setup.groups], seeds[setup.groups :]
     groups = Groups(setup, compiled(setup.part, SCORED), walk, of_groups, updates, public, scratch)

@@ -99,13 +99,17 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A phase or the making of its material, traced. In bytes: `given`, the state it takes, and `held`, what it adds."""
+    """A phase or the making of its material, traced. In bytes: `given`, the state it takes, and `held`, what it adds.
+
+    `state`: shapes of what the phase returns.
+    """
 
     demand: Demand
     ledger: Ledger
     work: Work
     given: int
     held: int
+    state: Any = None
 
 
 @lru_cache(maxsize=256)
@@ -115,8 +119,7 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> 
         return (_plan_in_blocks if setup.blocks > 1 else _plan_in_groups)(setup, counting)
     if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
         return Plan((Demand(),), (), (), setup.bits)
-    whole = (*GROUPED, *last_of(setup.rule)) if setup.total else ALL
-    chain = next(chain for chain in (whole, weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
+    chain = next(chain for chain in (_chain(setup), weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
     walked = {
         name: found for name, found in zip(chain, _walked(setup, chain, counting)[0], strict=True) if name in names
     }
@@ -125,6 +128,17 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> 
     entries = (*made.ledger.entries, *(entry for step in walked.values() for entry in step.ledger.entries))
     opened = tuple(what for step in walked.values() for what in step.ledger.opened)
     return Plan(demands, entries, opened, setup.bits, _load({"offline": made} | walked) if counting else None)
+
+
+def _chain(setup: Setup) -> tuple[str, ...]:
+    """The phases of a round, or of a part of one and what follows."""
+    return (*GROUPED, *last_of(setup.rule)) if setup.total else ALL
+
+
+def state_after(setup: Setup, name: str) -> State:
+    """Shapes of what a phase returns."""
+    chain = _chain(setup)
+    return _walked(setup, chain)[0][chain.index(name)].state
 
 
 def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
@@ -223,7 +237,7 @@ def _walked(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> tup
         given = kept + nbytes((state, standing))
         traced = counted if counting else _shapes
         (state, standing), work, held = traced(over_devices(setup.spread)(abstract), SEED, state, standing)
-        walked.append(Step(counter.demand, fabric.ledger, work, given, held))
+        walked.append(Step(counter.demand, fabric.ledger, work, given, held, state))
     return tuple(walked), state
 
 

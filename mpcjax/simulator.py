@@ -39,6 +39,7 @@ from mpcjax.spreading import WHOLE, Spread, over_devices
 OFFLINE = "offline"
 SCRATCH = (5,)  # the argument of a phase whose memory it may keep
 _beginning = threading.Lock()  # one thread traces, others wait and find the programs begun
+_compiling = ThreadPoolExecutor(max_workers=os.cpu_count())  # what is needed first is compiled first
 
 
 class Committee:
@@ -185,9 +186,9 @@ def _attempt(
     programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
     if setup.parts > 1:
         by_part = in_blocks if setup.blocks > 1 else in_passes if setup.rule.weighted else in_groups
-        state, standing = by_part(
-            setup, programs, walk, seed, updates, public, partial(devices.scratch, setup.part, mesh)
-        )
+        begin = partial(_begin, arrays) if mesh is None else _begin_nothing
+        scratch = partial(devices.scratch, setup.part, mesh)
+        state, standing = by_part(setup, programs, walk, seed, updates, public, scratch, begin)
     else:
         state, standing = walk(programs(setup), seed, starting(updates, public))
     if mesh is not None and bool(standing.ok):
@@ -202,7 +203,7 @@ def _walk(
 
     `scratch` is used up: an array like the shares of the messages, for the first phase to write them to.
     """
-    _begin(programs, seed, arrays, state, scratch)
+    _begin(arrays, programs, seed, state, scratch)
 
     def timed(name: str, *args: Any) -> Any:
         with clock.runs(name):
@@ -228,7 +229,7 @@ def _online(programs: dict[str, Any]) -> list[str]:
     return [name for name in programs if name != OFFLINE]
 
 
-def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State, scratch: Any) -> None:
+def _begin(arrays: Any, programs: dict[str, Any], seed: Any, state: State, scratch: Any = None) -> None:
     """On the first walk: trace all programs, and compile them side by side in the background.
 
     Arrays that are bound to a device make other programs than their shapes tell: these compile when they are called.
@@ -237,14 +238,14 @@ def _begin(programs: dict[str, Any], seed: Any, arrays: Any, state: State, scrat
     with _beginning:
         if bound or programs[OFFLINE].begun:
             return
-        pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-        try:
-            stocks, standing = programs[OFFLINE].begin(pool, seed, arrays)
-            for name, stock in zip(_online(programs), stocks, strict=True):
-                state, standing = programs[name].begin(pool, seed, arrays, stock, state, standing, scratch)
-                scratch = None
-        finally:
-            pool.shutdown(wait=False)
+        stocks, standing = programs[OFFLINE].begin(_compiling, seed, arrays)
+        for name, stock in zip(_online(programs), stocks, strict=True):
+            state, standing = programs[name].begin(_compiling, seed, arrays, stock, state, standing, scratch)
+            scratch = None
+
+
+def _begin_nothing(*_: Any) -> None:
+    """On a mesh programs compile when they are called."""
 
 
 @lru_cache(maxsize=64)

@@ -141,7 +141,9 @@ def test_the_plan_is_what_the_blocks_send(one_lane):
 
     public, x = Public.of(PEERS, LENGTH), jnp.zeros((PEERS, LENGTH), jnp.float32)
     with mpcjax._compat.x64():
-        blocks.in_blocks(setup, lambda *what: what, walk, jnp.asarray(KEY), x, public, lambda: None)
+        blocks.in_blocks(
+            setup, lambda *what: what, walk, jnp.asarray(KEY), x, public, lambda: jnp.zeros(()), lambda *_: None
+        )
         planned = plan(setup, counting=True)
     sent = [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in fabric.ledger.entries]
     assert sent == [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in planned.entries]

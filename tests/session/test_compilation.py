@@ -9,7 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
+
+import mpcjax
+from mpcjax import simulator
+from mpcjax.forwarding import Forwarding
 
 ROUNDS = """
 import json, sys
@@ -51,3 +57,33 @@ def test_nothing_is_compiled_twice(tmp_path: Path) -> None:
     assert first["missed"] and second == first, "a second round of the same shapes compiles nothing"
     again, _ = rounds(tmp_path)
     assert again["missed"] == 0 and again["found"] >= first["missed"], "nor does the next process"
+
+
+@pytest.mark.parametrize(
+    ("rule", "cut"), [("fltrust", {"group": 3}), ("median", {"block": 5})], ids=["groups", "blocks"]
+)
+def test_programs_are_called_as_they_were_begun(
+    rule: str, cut: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other shapes they would be compiled twice, in the background for nothing."""
+    begun: dict[int, Any] = {}
+    begin, call = Forwarding.begin, Forwarding.__call__
+
+    def kinds(args: Any) -> Any:
+        leaves, structure = jax.tree.flatten(args)
+        return [(x.shape, x.dtype, getattr(x, "weak_type", False)) for x in leaves], structure
+
+    def noted(self: Forwarding, pool: Any, *args: Any) -> Any:
+        begun[id(self)] = kinds(args)
+        return begin(self, pool, *args)
+
+    def compared(self: Forwarding, *args: Any) -> Any:
+        assert begun[id(self)] == kinds(args)
+        return call(self, *args)
+
+    monkeypatch.setattr(Forwarding, "begin", noted)
+    monkeypatch.setattr(Forwarding, "__call__", compared)
+    given = {"reference": jnp.ones(9)} if rule == "fltrust" else {}
+    simulator.compiled.cache_clear()  # what other tests have begun
+    report = mpcjax.aggregate(jnp.ones((8, 9)), rule, committee=mpcjax.simulate(3, **cut), **given).report
+    assert bool(report.verified) and len(begun) > 9

@@ -125,7 +125,7 @@ def test_the_plan_is_what_the_passes_send(one_lane):
 
     public = Public.of(PEERS, LENGTH)
     updates = jnp.zeros((PEERS, LENGTH), jnp.float32)
-    passes.in_passes(setup, lambda *what: what, walk, jnp.asarray(KEY), updates, public, lambda: None)
+    passes.in_passes(setup, lambda *what: what, walk, jnp.asarray(KEY), updates, public, lambda: None, lambda *_: None)
     sent = [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in fabric.ledger.entries]
     planned = plan(setup).entries
     assert sent == [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in planned]
