@@ -132,8 +132,8 @@ def compile_round(config: configs.Config, cache: Path, rule: Rule, length: int) 
     cached(cache)
     terms = Terms.of(config)
     with x64():
-        committee = mpcjax.simulate(terms.committee, terms.threshold, group=len(config.peers))
-        made = programs(api.setup_of(rule, committee, len(config.peers), length))
+        committee = mpcjax.simulate(terms.committee, terms.threshold)
+        made = programs(api.setup_of(rule, committee, len(config.peers), length, at_once=True))
         return made.compile(member=True) + made.compile(member=False)
 
 

@@ -111,7 +111,7 @@ def ready(rule: str, parameters: int, peers: int, committee: int, cache: Path) -
     cached(cache)
     say("imported")
     with x64():
-        made = programs(setup_of(resolve(rule), mpcjax.simulate(committee, group=peers), peers, parameters))
+        made = programs(setup_of(resolve(rule), mpcjax.simulate(committee), peers, parameters, at_once=True))
         say("traced")
         made.compile(member=False)
         say("can deal")

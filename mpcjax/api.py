@@ -122,9 +122,9 @@ def aggregate(
     """
     rule = resolve(rule)
     matrix, unravel = stack_rows(updates)
-    setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits)
     public = arguments.public_of(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
+    setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits, at_once=inside)
     if key is None and committee.mesh is not None and jax.process_count() > 1:
         raise ValueError("a mesh of several processes needs key=, the same 256 bits in all of them")
     key, round = arguments.key_of(key, inside), arguments.round_of(round)
@@ -132,7 +132,6 @@ def aggregate(
         raise ValueError(
             "mesh= is for calls outside of jit: inside it, use a committee without mesh= and shard the updates"
         )
-    setup = setup.at_once if inside else setup
     matrix = arguments.constant(matrix) if inside else matrix
     run = simulator.traced if inside else simulator.eager
     outcome = run(setup, committee, key, round, matrix, public)
@@ -169,8 +168,13 @@ def estimate(
     return dataclasses.replace(cost, rates=rates)
 
 
-def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None = None) -> Setup:
-    """What is static about a round outside of `jit`; `ValueError` where it cannot be."""
+def setup_of(
+    rule: Rule, committee: Committee, peers: int, length: int, fraction_bits: int | None = None, at_once: bool = False
+) -> Setup:
+    """What is static about a round; `ValueError` where it cannot be.
+
+    `at_once`: neither in groups nor in blocks, as inside of `jit` and between real peers.
+    """
     if not isinstance(committee, Committee):
         raise ValueError(f"committee={committee!r}: make one with mpcjax.simulate(parties=5, threshold=2)")
     if peers < 3:
@@ -182,14 +186,8 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
         )
     if length < 1:
         raise ValueError("an update has no parameters: give leaves of shape [peers, ...] with at least one element")
-    groups = committee.groups(peers, length, rule)
-    setup = Setup(committee.scheme, rule, peers, length, fraction_bits, groups, spread=committee.spread(length))
+    setup = Setup(committee.scheme, rule, peers, length, fraction_bits, spread=committee.spread(length))
     _warn_of_coarse(setup)  # or refuse here what the field has no room for
-    setup = dataclasses.replace(setup, blocks=committee.blocks(setup))
-    if rule.additive and groups > 1:
-        require_additive(rule, length)
-    if setup.blocks > 1:
-        require_coordinatewise(rule, peers)
     spreads = rule.additive and setup.certificate.spreads and setup.message_length == length
     if committee.mesh is not None and not spreads:
         raise ValueError(
@@ -197,6 +195,18 @@ def setup_of(rule: Rule, committee: Committee, peers: int, length: int, fraction
             "longer than updates, or its certificate needs whole messages (Certificate.spreads); legal are mean, rsa, "
             "centered_clipping and rules like them; leave out mesh="
         )
+    return setup if at_once else _in_parts(setup, committee)
+
+
+def _in_parts(setup: Setup, committee: Committee) -> Setup:
+    """The same in groups or blocks, where it is large; `ValueError` where the rule is not what it says it is."""
+    rule, peers, length = setup.rule, setup.peers, setup.length
+    setup = dataclasses.replace(setup, groups=committee.groups(peers, length, rule))
+    setup = dataclasses.replace(setup, blocks=committee.blocks(setup))
+    if rule.additive and setup.groups > 1:
+        require_additive(rule, length)
+    if setup.blocks > 1:
+        require_coordinatewise(rule, peers)
     return setup
 
 

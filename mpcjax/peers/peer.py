@@ -103,7 +103,7 @@ class Peer:
             kept.start(agree_on_seed(self.links))
         assert kept.seed is not None
         self.seed = self.links.session = kept.seed
-        self._simulated = api.simulate(terms.committee, terms.threshold, group=self.links.peers)
+        self._simulated = api.simulate(terms.committee, terms.threshold)
         self._node: Node | None = None
 
     @property
@@ -142,7 +142,7 @@ class Peer:
         rule, node = resolve(rule), self._node
         own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], update)
         matrix, unravel = stack_rows(own)
-        setup = api.setup_of(rule, self._simulated, self.peers, matrix.shape[1], fraction_bits)
+        setup = api.setup_of(rule, self._simulated, self.peers, matrix.shape[1], fraction_bits, at_once=True)
         shape = jax.ShapeDtypeStruct((self.peers, matrix.shape[1]), jnp.float32)
         public = public_of(rule, own, shape, weights, center, reference)
         if node is None or node.programs.setup != setup:

@@ -8,8 +8,10 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+import mpcjax
 from mpcjax._compat import x64
 from mpcjax.peers.early import Early
 from mpcjax.peers.election import Election
@@ -17,6 +19,7 @@ from mpcjax.peers.node import AHEAD
 from mpcjax.peers.peer import Peer
 from mpcjax.peers.programs import Programs
 from mpcjax.segments.steps import Segment
+from mpcjax.setup import Setup
 from tests.peers._consortium import PEERS, SEED, compiled, consortium, play
 from tests.peers._memory import Net
 
@@ -83,6 +86,25 @@ def test_a_peer_compiles_what_members_run_behind_its_rounds_and_before_it_has_a_
     for number in range(first[me] - AHEAD + 1, first[me] + 1):
         node.prepare(number)
     assert done.wait(30.0) and compilations == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize(("rule", "length"), [("median", 10_000), ("rsa", 2_000_000)])
+def test_nothing_goes_in_groups_or_blocks_between_peers(
+    rule: str, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their programs are those of a round at once, however large it is."""
+    setups = list[Setup]()
+
+    def prepared(peer: Peer, setup: Setup) -> None:
+        setups.append(setup)
+        raise InterruptedError
+
+    monkeypatch.setattr(Peer, "_prepared", prepared)
+    peer = object.__new__(Peer)
+    peer.links, peer._node, peer._simulated = SimpleNamespace(peers=25), None, mpcjax.simulate(5)  # type: ignore[assignment]
+    with pytest.raises(InterruptedError):
+        peer.aggregate(np.zeros(length, np.float32), rule, round=0)
+    assert setups == [setups[0].at_once]
 
 
 def test_programs_are_compiled_once_and_who_needs_them_waits(monkeypatch: pytest.MonkeyPatch) -> None:
