@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mpcjax.grouping import Begin, Groups, Walk, beginning, joined, judged_of_all, seeds_of
 from mpcjax.lanes import side_by_side
-from mpcjax.phases import COMBINED, JUDGED, LAST, Output, State, starting
+from mpcjax.phases import COMBINED, JUDGED, LAST, Output, State, encoded, starting
 from mpcjax.rules import Public, Rule
 from mpcjax.session import Standing, plan, state_after
 from mpcjax.setup import Setup
@@ -70,6 +71,7 @@ def in_blocks(
         compiled(setup.at_once, LAST),
     )
     _begin_all(setup, begin, judging, programs, last_program)
+    judging.fits = _all_of(_fitting(setup.part, judging.start(number)) for number in range(setup.blocks))
     found, last, standing = _in_lanes(judging, (*PER_PEER, "public"))
     if not bool(standing.ok):
         return last, standing
@@ -96,21 +98,22 @@ def _begin_all(setup: Setup, begin: Begin, blocks: Blocks, programs: tuple[dict[
 
 
 class Blocks(Groups):
-    """The blocks of a round, judged one by one."""
+    """The blocks of a round, judged one by one. `fits`: whose messages do in all of them."""
+
+    fits: Any = True
 
     def start(self, number: int) -> State:
-        """Who has a number somewhere that is not finite has none in any block: nobody learns where."""
+        """Who has a number that is not finite, or a message that does not fit, in one block has so in all: nobody learns where.
+
+        The last blocks are filled up with the last parameter: of any other number, even of zero, `local` may make what fails.
+        """
         size = self.setup.part.length
-        first = number * size
-
-        def columns(x: Any) -> Any:
-            here = x[..., first : first + size]
-            return jnp.pad(here, ((0, 0),) * (x.ndim - 1) + ((0, size - here.shape[-1]),))
-
-        center, reference = (None if x is None else columns(x) for x in (self.public.center, self.public.reference))
+        own = np.minimum(number * size + np.arange(size), self.setup.length - 1)
+        center, reference = (None if x is None else x[own] for x in (self.public.center, self.public.reference))
         public = dataclasses.replace(self.public, center=center, reference=reference)
         finite = jnp.all(jnp.isfinite(self.updates), axis=1)
-        return starting(jnp.where(finite[:, None], columns(self.updates), jnp.nan), public)
+        state = starting(jnp.where(finite[:, None], self.updates[:, own], jnp.nan), public)
+        return {**state, "fits": jnp.broadcast_to(self.fits, finite.shape)}
 
 
 class Combining(Blocks):
@@ -120,7 +123,7 @@ class Combining(Blocks):
         super().__init__(
             judging.setup, programs[1], judging.walk, seeds, judging.updates, judging.public, judging.scratch
         )
-        self.again, self.dealt, self.judged = programs[0], judging.seeds, judged
+        self.again, self.dealt, self.judged, self.fits = programs[0], judging.seeds, judged, judging.fits
 
     def step(self, number: int, scratch: Any) -> tuple[State, Standing]:
         start = self.start(number)  # what `local` makes of an update may depend on what was public when it was dealt
@@ -148,7 +151,17 @@ def _in_lanes(blocks: Blocks, names: tuple[str, ...]) -> tuple[list[State], Stat
 
 def _in_all(found: list[State], public: Public) -> State:
     """What holds of a peer if it does in all blocks."""
-    verdicts = {key: functools.reduce(jnp.logical_and, [one[key] for one in found]) for key in PER_PEER}
-    accepted = functools.reduce(jnp.logical_and, [one["public"].accepted for one in found])
+    verdicts = {key: _all_of(one[key] for one in found) for key in PER_PEER}
+    accepted = _all_of(one["public"].accepted for one in found)
     weights = jnp.where(accepted, found[0]["public"].weights, 0)
     return {**verdicts, "public": dataclasses.replace(public, weights=weights, accepted=accepted)}
+
+
+def _all_of(found: Iterable[Any]) -> Any:
+    return functools.reduce(jnp.logical_and, found)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _fitting(setup: Setup, state: State) -> Any:
+    """Which peers withdraw from no message of a block, as each finds out for itself before it deals."""
+    return encoded(setup, state)[1]["fits"]

@@ -85,7 +85,10 @@ def _messages(setup: Setup, state: State) -> tuple[tuple[Any, State], dict[str, 
 
 
 def encoded(setup: Setup, state: State) -> tuple[Any, State]:
-    """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does. Of whole updates."""
+    """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does. Of whole updates.
+
+    In blocks of parameters `fits [n]` comes in: who withdraws from one block does from all.
+    """
     updates = state["updates"]
     finite = jnp.all(jnp.isfinite(updates), axis=1)
     numbers = state["first"] + np.arange(updates.shape[0], dtype=np.int32)
@@ -103,6 +106,7 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
     integers = kernels.encoded_once(integers_of, updates, finite, numbers, state["public"])
     # who would fail withdraws: a failing test says something
     fits = setup.certificate.given(state["public"], setup.bits).holds(setup.scheme.field, integers, setup.bits)
+    fits = fits & state.get("fits", True)
     return jnp.where(fits[:, None], integers, 0), {"finite": finite, "fits": fits}
 
 

@@ -53,7 +53,8 @@ class Setup:
 
     @property
     def part(self) -> Setup:
-        """One of the groups or blocks; all have the same size, the last is filled up, by peers that do not count or zeros."""
+        """One of the groups or blocks; all have the same size, the last is filled up: by peers that do not count, or by the last
+        parameter."""
         if self.blocks > 1:
             size = -(-self.length // self.blocks)
             return dataclasses.replace(self, length=size, fraction_bits=self.bits, blocks=1, total=self.peers)

@@ -13,7 +13,7 @@ import pytest
 import mpcjax
 from mpcjax import blocks, simulator
 from mpcjax.api import setup_of
-from mpcjax.certificates import Certificate, Norm, Signs
+from mpcjax.certificates import Certificate, Norm, Range, Signs
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.phases import COMBINED, GROUPED, JUDGED, LAST
@@ -48,6 +48,33 @@ class Agreement(Rule):
 
     def finish(self, combined: Any, public: Public) -> Any:
         return combined / jnp.sum(public.accepted) ** 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Energy(Rule):
+    """The square of the sum of what all coordinates are off the center, each sent twice. Of a zero `local` makes no legal one."""
+
+    name = "energy"
+    coordinatewise = True
+    takes = ("weights", "center", "reference")
+
+    def message_length(self, length: int) -> int:
+        return 2 * length
+
+    def certificate(self, peers: int) -> Certificate:
+        return Range(1.0, 10)
+
+    def local(self, update: Any, peer: Any, public: Public) -> Any:
+        moved = update - public.center
+        return jnp.repeat(jnp.where(moved == 0, 9.0, jnp.clip(moved, -1, 0.75)), 2)
+
+    def combine(self, messages: Any, public: Public) -> Any:
+        total = messages.reshape(messages.shape[0], -1, 2).sum(2).sum(0)
+        return total * total
+
+    def finish(self, combined: Any, public: Public) -> Any:
+        moved = public.center if public.reference is None else public.center + public.reference
+        return combined / jnp.maximum(jnp.sum(public.weights), 1) + moved
 
 
 def updates() -> np.ndarray:
@@ -85,6 +112,20 @@ def test_the_same_bits_as_all_at_once(rule):
         )
 
 
+@pytest.mark.parametrize("length", [7, pytest.param(9, marks=pytest.mark.long)])
+def test_what_fills_up_the_last_block_fails_nothing(length):
+    """Half a block, or all of one: a zero there would have all peers withdraw. Several numbers of a parameter stay together."""
+    x = np.random.default_rng(1).normal(size=(PEERS, length)).astype(np.float32)
+    public = {name: np.linspace(-1, 0.5, length, dtype=np.float32) for name in ("center", "reference")}
+    public["weights"] = np.linspace(0.5, 1, PEERS, dtype=np.float32)
+    together, apart = (
+        mpcjax.aggregate(x, Energy(), committee=mpcjax.simulate(3, block=block), key=KEY, fraction_bits=6, **public)
+        for block in (None, 3 if length == 9 else 2)
+    )
+    assert not apart.report.excluded
+    np.testing.assert_array_equal(np.asarray(together.value), np.asarray(apart.value))
+
+
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], bytes, Any, Any]]:
     """Of every walk: the phases, the seed, and the states it begins and ends with."""
     found, walk = [], simulator._walk
@@ -120,6 +161,26 @@ def test_who_is_not_finite_somewhere_says_nothing_anywhere(one_lane, monkeypatch
     rounded(Agreement(), x)
     judged = [state for names, _, _, state in walks if names == JUDGED]
     assert len(judged) == 4 and not any(state["finite"][4] or state["public"].accepted[4] for state in judged)
+
+
+def test_who_withdraws_somewhere_withdraws_everywhere(one_lane, monkeypatch):
+    """The committee is not told in which block a message fails."""
+    x, walks = updates(), recorded(monkeypatch)
+    x[2, 5] = 0
+    result = mpcjax.aggregate(x, Energy(), committee=mpcjax.simulate(3, block=BLOCK), key=KEY, fraction_bits=6)
+    judged = [state for names, _, _, state in walks if names == JUDGED]
+    assert len(judged) == 4 and not any(state["certified"][2] for state in judged)
+    assert set(result.report.excluded) == {2} and "certificate" in result.report.excluded[2]
+
+
+def test_inside_of_jit_there_are_no_blocks_and_nothing_is_tried():
+    """What is tried on plain numbers cannot be in a trace."""
+
+    def value(x: Any) -> Any:
+        return mpcjax.aggregate(x, Agreement(), committee=mpcjax.simulate(3, block=BLOCK), key=KEY).value
+
+    require_coordinatewise.cache_clear()
+    assert jax.eval_shape(value, updates()).shape == (LENGTH,)
 
 
 def test_the_plan_is_what_the_blocks_send(one_lane):
@@ -277,6 +338,7 @@ def test_how_many_blocks():
         assert count(median, 25, 10_000, block=10_000) == 1 and count(median, 25, 10, block=3) == 4
         assert count(RULES["krum"](), 25, 100_000) == count(RULES["bulyan"](), 25, 100, block=3) == 1
         assert count(CenteredClipping(), 25, 100_000, block=3) == 1
+        assert setup_of(median, mpcjax.simulate(5), 25, 10_000, at_once=True).blocks == 1
         part = setup_of(median, mpcjax.simulate(5), 25, 10_000).part
         assert plan(part, GROUPED, True).load.memory < 1.1 * blocks.BLOCK_BYTES
 
