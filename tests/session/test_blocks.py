@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax import blocks, simulator
+from mpcjax import blocks, secret, simulator
 from mpcjax.api import setup_of
 from mpcjax.certificates import Certificate, Norm, Range, Signs
 from mpcjax.fabric import Simulated
@@ -52,7 +53,10 @@ class Agreement(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Energy(Rule):
-    """The square of the sum of what all coordinates are off the center, each sent twice. Of a zero `local` makes no legal one."""
+    """The square of what twice the sum of all that coordinates are off the center is off the center and reference.
+
+    Peers send every number twice. Of a zero `local` makes what is not legal.
+    """
 
     name = "energy"
     coordinatewise = True
@@ -70,11 +74,12 @@ class Energy(Rule):
 
     def combine(self, messages: Any, public: Public) -> Any:
         total = messages.reshape(messages.shape[0], -1, 2).sum(2).sum(0)
+        for known in (public.center, public.reference):
+            total = total if known is None else total - secret.public(known, bits=4, bound=1)
         return total * total
 
     def finish(self, combined: Any, public: Public) -> Any:
-        moved = public.center if public.reference is None else public.center + public.reference
-        return combined / jnp.maximum(jnp.sum(public.weights), 1) + moved
+        return combined / jnp.maximum(jnp.sum(public.weights), 1) + public.center
 
 
 def updates() -> np.ndarray:
@@ -116,13 +121,14 @@ def test_the_same_bits_as_all_at_once(rule):
 def test_what_fills_up_the_last_block_fails_nothing(length):
     """Half a block, or all of one: a zero there would have all peers withdraw. Several numbers of a parameter stay together."""
     x = np.random.default_rng(1).normal(size=(PEERS, length)).astype(np.float32)
+    x[3, 1] = np.inf
     public = {name: np.linspace(-1, 0.5, length, dtype=np.float32) for name in ("center", "reference")}
     public["weights"] = np.linspace(0.5, 1, PEERS, dtype=np.float32)
     together, apart = (
         mpcjax.aggregate(x, Energy(), committee=mpcjax.simulate(3, block=block), key=KEY, fraction_bits=6, **public)
         for block in (None, 3 if length == 9 else 2)
     )
-    assert not apart.report.excluded
+    assert list(apart.report.excluded) == [3]
     np.testing.assert_array_equal(np.asarray(together.value), np.asarray(apart.value))
 
 
@@ -249,7 +255,7 @@ def only_in_block(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "_walk", switched)
 
 
-@pytest.mark.parametrize("number", [0, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.long), 3])
 def test_who_deals_badly_in_one_block_is_left_out_of_all(number, one_lane, monkeypatch):
     """And of the number of peers that the result is divided by."""
     absent = updates()
@@ -341,6 +347,15 @@ def test_how_many_blocks():
         assert setup_of(median, mpcjax.simulate(5), 25, 10_000, at_once=True).blocks == 1
         part = setup_of(median, mpcjax.simulate(5), 25, 10_000).part
         assert plan(part, GROUPED, True).load.memory < 1.1 * blocks.BLOCK_BYTES
+
+
+@pytest.mark.parametrize("other", ["additive", "weighted", "shuffles", "settles"])
+def test_what_goes_in_groups_or_needs_all_at_once_has_no_blocks(other):
+    """Groups of peers and blocks of parameters at the same time are not made; every block would be shuffled in its own order."""
+    rule: Any = SimpleNamespace(coordinatewise=True, additive=False, weighted=False, shuffles=False, settles=False)
+    assert blocks.blocky(rule)
+    setattr(rule, other, True)
+    assert not blocks.blocky(rule)
 
 
 @pytest.mark.parametrize("block", [0, -1, 2.5, "3", True])
