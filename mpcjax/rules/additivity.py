@@ -52,8 +52,8 @@ def require_coordinatewise(rule: Rule, peers: int) -> None:
             f"rule {rule.name!r} says that it is coordinate-wise, and its certificate {certificate!r} is about whole messages: "
             "blocks of them would pass that together do not. Legal are Bits, Range and Signs; leave `coordinatewise` out"
         )
-    rng, limit = np.random.default_rng(0), getattr(rule, "limit", 1.0)
-    updates = (limit * rng.normal(size=(peers, 6))).astype(np.float32)
+    rng, limit = np.random.default_rng(0), getattr(rule, "limit", None)
+    updates = ((limit if isinstance(limit, float | int) else 1.0) * rng.normal(size=(peers, 6))).astype(np.float32)
     reference = updates.mean(0) if "reference" in rule.needs else None
 
     def of(columns: slice) -> np.ndarray:
@@ -61,13 +61,18 @@ def require_coordinatewise(rule: Rule, peers: int) -> None:
         part = jnp.asarray(updates[:, columns])
         return np.asarray(rule.plain(part, Public.of(*part.shape, reference=own)), np.float64)
 
-    whole, parts = of(slice(None)), np.concatenate([of(slice(0, 3)), of(slice(3, None))])
+    legal = "Legal are rules in which no parameter depends on another one of the same or another peer; leave `coordinatewise` out"
+    try:
+        whole, parts = of(slice(None)), np.concatenate([of(slice(0, 3)), of(slice(3, None))])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"rule {rule.name!r} says that it is coordinate-wise, and does not run on 6 parameters or 3. {legal}"
+        ) from error
     off = float(np.max(np.abs(whole - parts)))
     if not off <= CLOSE * float(np.max(np.abs(whole))):
         raise ValueError(
             f"rule {rule.name!r} says that it is coordinate-wise, and of 3 parameters it makes others than of 6 whose half they "
-            f"are: {off:.3g} apart. Legal are rules in which no parameter depends on another one of the same or another "
-            "peer; leave `coordinatewise` out"
+            f"are: {off:.3g} apart. {legal}"
         )
 
 

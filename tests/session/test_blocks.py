@@ -17,7 +17,8 @@ from mpcjax.api import setup_of
 from mpcjax.certificates import Certificate, Norm, Range, Signs
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
-from mpcjax.phases import COMBINED, GROUPED, JUDGED, LAST
+from mpcjax.offline import Demand
+from mpcjax.phases import ALL, COMBINED, GROUPED, JUDGED, LAST
 from mpcjax.rules import RULES, Public, Rule, require_coordinatewise
 from mpcjax.rules.centered_clipping import CenteredClipping
 from mpcjax.session import Standing, plan, run_offline, run_phase
@@ -191,10 +192,11 @@ def test_inside_of_jit_there_are_no_blocks_and_nothing_is_tried():
 
 def test_the_plan_is_what_the_blocks_send(one_lane):
     setup = Setup(Shamir(F61, 3, 1), Agreement(), PEERS, LENGTH, blocks=4)
-    fabric = Simulated(3)
+    fabric, demands = Simulated(3), list[Demand]()
 
     def walk(programs: Any, seed: Any, state: Any, scratch: Any = None) -> Any:
         own, names = programs
+        demands.extend(plan(own, names).demands)
 
         def run() -> Any:
             stocks, standing = run_offline(own, fabric, seed, names)
@@ -214,9 +216,35 @@ def test_the_plan_is_what_the_blocks_send(one_lane):
         planned = plan(setup, counting=True)
     sent = [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in fabric.ledger.entries]
     assert sent == [(entry.phase, entry.label, entry.rounds, entry.sent) for entry in planned.entries]
+    assert fabric.ledger.opened == list(planned.opened) == ["certificate"] * 4 + ["output"]
+    assert sum(planned.demands, Demand()) == sum(demands, Demand())
     judged = plan(setup.part, JUDGED)
     assert sum(one.uploaded for one in planned.entries) == 4 * sum(one.uploaded for one in judged.entries) > 0
     assert planned.load is not None and planned.load.memory < plan(setup.at_once, counting=True).load.memory * 4
+    assert "deal again" in dict(planned.load.phases)
+
+
+def test_the_memory_is_that_of_one_block_a_lane():
+    setup = Setup(Shamir(F61, 3, 1), Agreement(), PEERS, LENGTH, blocks=4)
+    with mpcjax._compat.x64():
+        loads = [
+            plan(one, names, True).load for one, names in ((setup, ALL), (setup.part, JUDGED), (setup.part, COMBINED))
+        ]
+    whole, *parts = (load.memory for load in loads if load)
+    assert 2 * max(parts) < whole < 2 * sum(parts) + 1000
+
+
+def test_a_check_that_fails_in_one_lane_ends_the_round():
+    class Lanes:
+        setup = SimpleNamespace(lanes=[range(0, 4, 2), range(1, 4, 2)])
+
+        def one_by_one(self, numbers: range) -> Any:
+            for number in numbers:
+                yield number, {"number": number}, Standing(jnp.array(number != 3), {}, jnp.array(False))
+
+    lanes: Any = Lanes()
+    _, last, standing = blocks._in_lanes(lanes, ("number",))
+    assert not bool(standing.ok) and last == {"number": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,8 +354,25 @@ class OfNorm(Agreement):
         return Norm(2.0, peers)
 
 
+@dataclasses.dataclass(frozen=True)
+class Scaled(Agreement):
+    """A number for every parameter is one for every parameter of a block, too."""
+
+    name = "scaled"
+    limit: float | None = None  # may mean anything in a rule of one's own
+    scales: tuple[float, ...] = (1.0,) * LENGTH
+
+    def local(self, update: Any, peer: Any, public: Public) -> Any:
+        return super().local(update * jnp.asarray(self.scales, jnp.float32), peer, public)
+
+
 @pytest.mark.parametrize(
-    ("rule", "message"), [(Whole(), "of 3 parameters it makes others"), (OfNorm(), "about whole messages")]
+    ("rule", "message"),
+    [
+        (Whole(), "of 3 parameters it makes others"),
+        (OfNorm(), "about whole messages"),
+        (Scaled(), "does not run on 6 parameters"),
+    ],
 )
 def test_what_is_not_coordinatewise_is_refused_before_anything_runs(rule, message):
     with pytest.raises(ValueError, match=message):
@@ -368,6 +413,12 @@ def test_too_little_memory_says_what_to_do(monkeypatch):
     def full(*_: Any) -> Any:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 27887794056 bytes.")
 
+    def broken(*_: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else.")
+
     monkeypatch.setattr(simulator, "_attempt", full)
     with pytest.raises(MemoryError, match=r"rule 'agreement' of 5 peers and 8 parameters .* about 0\.0 GB.*block="):
+        rounded(Agreement(), updates())
+    monkeypatch.setattr(simulator, "_attempt", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         rounded(Agreement(), updates())
