@@ -102,6 +102,11 @@ class Blocks(Groups):
 
     fits: Any = True
 
+    @functools.cached_property
+    def finite(self) -> Any:
+        """Whose updates are, as a whole."""
+        return jnp.all(jnp.isfinite(self.updates), axis=1)
+
     def start(self, number: int) -> State:
         """Who has a number that is not finite, or a message that does not fit, in one block has so in all: nobody learns where.
 
@@ -111,9 +116,8 @@ class Blocks(Groups):
         own = np.minimum(number * size + np.arange(size), self.setup.length - 1)
         center, reference = (None if x is None else x[own] for x in (self.public.center, self.public.reference))
         public = dataclasses.replace(self.public, center=center, reference=reference)
-        finite = jnp.all(jnp.isfinite(self.updates), axis=1)
-        state = starting(jnp.where(finite[:, None], self.updates[:, own], jnp.nan), public)
-        return {**state, "fits": jnp.broadcast_to(self.fits, finite.shape)}
+        state = starting(jnp.where(self.finite[:, None], self.updates[:, own], jnp.nan), public)
+        return {**state, "fits": jnp.broadcast_to(self.fits, self.finite.shape)}
 
 
 class Combining(Blocks):
