@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax._compat import program_options, x64_scope
+from mpcjax._compat import x64_scope
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.offline import Counter, count, prepare
@@ -179,8 +179,7 @@ def _chained(operation: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
 
 def _seconds(function: Callable[..., Any], args: tuple[Any, ...], in_place: bool, repeats: int) -> float:
     """Median of a call, after one that compiles. `in_place`: every call takes what the one before returned."""
-    run = jax.jit(function, donate_argnums=0 if in_place else (), compiler_options=program_options())
-    times: list[float] = []
+    run, times = jax.jit(function, donate_argnums=0 if in_place else ()), []
     args = tuple(jnp.copy(x) for x in args) if in_place else args
     for _ in range(repeats + 1):
         start = time.perf_counter()
