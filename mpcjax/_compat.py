@@ -7,6 +7,7 @@ a scope of its own, entered by every public function, and hands back arrays of t
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
@@ -77,9 +78,11 @@ def program_options(platform: str | None = None) -> dict[str, Any]:
     """
     if (platform or jax.default_backend()) != "cpu":
         return {}  # its compiler may refuse them
-    found = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 2}
-    known = tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11)
-    return {**found, "xla_cpu_use_fusion_emitters": False} if known else found
+    found: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 2}
+    if tuple(int(part) for part in jax.__version__.split(".")[:2]) < (0, 11):
+        found["xla_cpu_use_fusion_emitters"] = False
+    said = os.environ.get("XLA_FLAGS", "")  # what the user says holds
+    return {name: value for name, value in found.items() if name not in said}
 
 
 def products_of_bytes_on_cpu() -> bool:

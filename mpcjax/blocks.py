@@ -23,7 +23,7 @@ from mpcjax.grouping import Begin, Groups, Walk, beginning, joined, judged_of_al
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import COMBINED, JUDGED, LAST, Output, State, encoded, starting
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, plan, state_after
+from mpcjax.session import Standing, combined, plan
 from mpcjax.setup import Setup
 from mpcjax.weighing import AGAIN, PER_PEER
 
@@ -40,7 +40,7 @@ def number_of_blocks(setup: Setup, block: int | None) -> int:
         shares = setup.scheme.parties * setup.peers * setup.message_length * setup.scheme.field.nbytes
         if shares <= SMALL:
             return 1
-        tried = dataclasses.replace(setup, length=min(TRIED, setup.length), fraction_bits=setup.bits)
+        tried = dataclasses.replace(setup, length=min(TRIED, setup.length))
         load = plan(tried, counting=True).load
         assert load is not None, "counting"
         block = max(1, BLOCK_BYTES * tried.length // load.memory)
@@ -68,7 +68,7 @@ def in_blocks(
     judging = Blocks(setup, compiled(setup.part, JUDGED), walk, seeds[: setup.blocks], updates, public, scratch)
     programs, last_program = (
         (compiled(setup.part, AGAIN), compiled(setup.part, COMBINED)),
-        compiled(setup.at_once, LAST),
+        compiled(setup, LAST),
     )
     _begin_all(setup, begin, judging, programs, last_program)
     judging.fits = _all_of(_fitting(setup.part, judging.start(number)) for number in range(setup.blocks))
@@ -77,8 +77,8 @@ def in_blocks(
         return last, standing
     judged = _in_all(found, public)
     # other seeds than before: what was drawn there is used up
-    found, last, combined = _in_lanes(Combining(judging, programs, seeds[setup.blocks :], judged), ("output",))
-    standing = joined(standing, combined)
+    found, last, then = _in_lanes(Combining(judging, programs, seeds[setup.blocks :], judged), ("output",))
+    standing = joined(standing, then)
     if not bool(standing.ok):
         return last, standing
     shares = jnp.concatenate([one["output"].shares for one in found], axis=1)[:, : setup.length]
@@ -92,9 +92,7 @@ def _begin_all(setup: Setup, begin: Begin, blocks: Blocks, programs: tuple[dict[
     begin(blocks.programs, seed, start, scratch)
     begin(programs[0], seed, start, scratch)
     begin(programs[1], seed, {**judged_of_all(setup, start["public"]), "message": scratch})
-    one: Output = state_after(setup.part, "verify")["output"]
-    shares = jax.ShapeDtypeStruct((setup.scheme.parties, setup.length), setup.scheme.field.dtype)
-    begin(last, seed, {**judged_of_all(setup, blocks.public), "output": Output(shares, one.scale)})
+    begin(last, seed, {**judged_of_all(setup, blocks.public), "output": combined(setup)})
 
 
 class Blocks(Groups):

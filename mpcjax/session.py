@@ -18,7 +18,7 @@ import numpy as np
 from mpcjax import weighing
 from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
 from mpcjax.offline import Counter, Demand, Stock, prepare
-from mpcjax.phases import ALL, COMBINED, GROUPED, JUDGED, LAST, PHASES, State, last_of, starting
+from mpcjax.phases import ALL, COMBINED, GROUPED, JUDGED, LAST, PHASES, Output, State, last_of, starting
 from mpcjax.rules import Public
 from mpcjax.runtime import Runtime
 from mpcjax.seeds import of_parties
@@ -119,7 +119,8 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> 
         return (_plan_in_blocks if setup.blocks > 1 else _plan_in_groups)(setup, counting)
     if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
         return Plan((Demand(),), (), (), setup.bits)
-    chain = next(chain for chain in (_chain(setup), weighing.SCORED, weighing.CHAIN) if set(names) <= set(chain))
+    chains = (LAST,) if setup.blocks > 1 else (_chain(setup), weighing.SCORED, weighing.CHAIN)
+    chain = next(chain for chain in chains if set(names) <= set(chain))
     walked = {
         name: found for name, found in zip(chain, _walked(setup, chain, counting)[0], strict=True) if name in names
     }
@@ -160,7 +161,7 @@ def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
 def _plan_in_blocks(setup: Setup, counting: bool) -> Plan:
     """What every block goes through twice, before and after all are judged, and the opening of all."""
     each = [plan(setup.part, names, counting) for names in (JUDGED, COMBINED)]
-    last = plan(setup.at_once, LAST, counting)
+    last = plan(setup, LAST, counting)
     return Plan(
         sum((one.demands * setup.blocks for one in each), ()) + last.demands,
         sum((_of_lanes(setup, one.entries) for one in each), ()) + last.entries,
@@ -224,7 +225,7 @@ def _load_in_blocks(setup: Setup, loads: list[Load]) -> Load:
 def _walked(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> tuple[tuple[Step, ...], State]:
     """Trace the phases of a chain abstractly: what each takes and sends, and the state they end in."""
     scheme = setup.scheme
-    state = _weighed(setup) if chain == weighing.CHAIN else _start(setup)
+    state = _weighed(setup) if chain == weighing.CHAIN else _combined(setup) if setup.blocks > 1 else _start(setup)
     standing: Any = jax.eval_shape(over_devices(setup.spread, shared=0)(lambda: fresh_standing(scheme.parties)))
     walked, updates = [], nbytes(state.get("updates"))
     for name in chain:
@@ -259,6 +260,17 @@ def _made(setup: Setup, demand: Demand, counting: bool) -> Step:
 
 
 SEED = jax.ShapeDtypeStruct((8,), np.uint32)
+
+
+def combined(setup: Setup) -> Output:
+    """Shapes of what all blocks were combined to."""
+    one: Output = state_after(setup.part, "verify")["output"]
+    return Output(jax.ShapeDtypeStruct((setup.scheme.parties, setup.length), setup.scheme.field.dtype), one.scale)
+
+
+def _combined(setup: Setup) -> State:
+    bits = {key: jax.ShapeDtypeStruct((setup.peers,), bool) for key in weighing.PER_PEER}
+    return {**bits, "public": _start(setup)["public"], "output": combined(setup)}
 
 
 def _weighed(setup: Setup) -> State:

@@ -46,6 +46,11 @@ class Setup:
         return self.groups * self.blocks
 
     @property
+    def block(self) -> int:
+        """How many parameters a block has; all of them where there is one."""
+        return -(-self.length // self.blocks)
+
+    @property
     def lanes(self) -> list[range]:
         """The numbers of the parts that follow one another; lanes go side by side. One lane where devices talk."""
         count = 1 if self.spread.axis is not None else min(AT_ONCE, self.parts)
@@ -56,8 +61,7 @@ class Setup:
         """One of the groups or blocks; all have the same size, the last is filled up: by peers that do not count, or by the last
         parameter."""
         if self.blocks > 1:
-            size = -(-self.length // self.blocks)
-            return dataclasses.replace(self, length=size, fraction_bits=self.bits, blocks=1, total=self.peers)
+            return dataclasses.replace(self, length=self.block, fraction_bits=self.bits, blocks=1, total=self.peers)
         return dataclasses.replace(self, peers=-(-self.peers // self.groups), groups=1, total=self.peers)
 
     @property
@@ -92,7 +96,7 @@ class Setup:
     @property
     def bits(self) -> int:
         """Fractional bits of the messages: as many as there is room for, or fewer if asked."""
-        most = _room(self.scheme, self.rule, self.everyone, self.length)
+        most = _room(self.scheme, self.rule, self.everyone, self.block)
         least = self.certificate.least_bits(self.message_length)
         if most < least:
             raise ValueError(
