@@ -176,10 +176,8 @@ def _combine(rt: Runtime, setup: Setup, state: State) -> State:
     reach = -(-combined.bound * setup.everyone // setup.peers)
     Secret(rt, combined.shares, combined.scale, reach, "sum over groups of peers")  # or refused
     if setup.rule.settles and not setup.total:
-        whole = Secret(
-            rt, kernels.once(combined.shares), combined.scale, combined.bound
-        )  # not added up anew in each product
-        combined = _settled(setup, whole, state["public"])
+        once = kernels.once(combined.shares)  # not added up anew in each product
+        combined = _settled(setup, Secret(rt, once, combined.scale, combined.bound), state["public"])
     handed_on = ("message",) if setup.total else ()  # the memory of a group's shares is the next one's
     kept = {key: state[key] for key in ("public", "finite", "well", "certified", *handed_on)}
     return {

@@ -186,7 +186,7 @@ def _attempt(
     programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
     if setup.parts > 1:
         by_part = in_blocks if setup.blocks > 1 else in_passes if setup.rule.weighted else in_groups
-        begin = partial(_begin, arrays) if mesh is None else _begin_nothing
+        begin = _begin_nothing if mesh is not None or _bound((updates, public)) else partial(_begin, arrays)
         scratch = partial(devices.scratch, setup.part, mesh)
         state, standing = by_part(setup, programs, walk, seed, updates, public, scratch, begin)
     else:
@@ -234,9 +234,8 @@ def _begin(arrays: Any, programs: dict[str, Any], seed: Any, state: State, scrat
 
     Arrays that are bound to a device make other programs than their shapes tell: these compile when they are called.
     """
-    bound = any(getattr(leaf, "committed", False) for leaf in jax.tree_util.tree_leaves((seed, arrays, state)))
     with _beginning:
-        if bound or programs[OFFLINE].begun:
+        if _bound((seed, arrays, state)) or programs[OFFLINE].begun:
             return
         stocks, standing = programs[OFFLINE].begin(_compiling, seed, arrays)
         for name, stock in zip(_online(programs), stocks, strict=True):
@@ -245,7 +244,11 @@ def _begin(arrays: Any, programs: dict[str, Any], seed: Any, state: State, scrat
 
 
 def _begin_nothing(*_: Any) -> None:
-    """On a mesh programs compile when they are called."""
+    """Of arrays that are bound to devices: what follows the parts of a round would be begun for others than it will be given."""
+
+
+def _bound(arrays: Any) -> bool:
+    return any(getattr(leaf, "committed", False) for leaf in jax.tree_util.tree_leaves(arrays))
 
 
 @lru_cache(maxsize=64)
