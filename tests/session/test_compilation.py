@@ -15,6 +15,7 @@ import pytest
 
 import mpcjax
 from mpcjax import simulator
+from mpcjax._compat import program_options
 from mpcjax.forwarding import Forwarding
 
 ROUNDS = """
@@ -87,3 +88,11 @@ def test_programs_are_called_as_they_were_begun(
     simulator.compiled.cache_clear()  # what other tests have begun
     report = mpcjax.aggregate(jnp.ones((8, 9)), rule, committee=mpcjax.simulate(3, **cut), **given).report
     assert bool(report.verified) and len(begun) > 9
+
+
+def test_flags_of_the_user_come_before_options_of_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "")
+    ours = program_options("cpu")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    level = ours.pop("xla_backend_optimization_level")
+    assert level == 2 and program_options("cpu") == ours and program_options("tpu") == {}
