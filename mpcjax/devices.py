@@ -108,7 +108,7 @@ def encoding(setup: Setup, mesh: Any, peers: int) -> Any:
         whole = jnp.concatenate([integers, jnp.broadcast_to(filler[:, None], (count, width))], axis=1)
         pieces = whole.reshape(count, spread.devices, spread.local)
         slices = jax.lax.all_to_all(pieces, AXIS, split_axis=1, concat_axis=0, tiled=True)[:, 0]
-        own = {key: jax.lax.all_gather(x, AXIS, tiled=True)[:peers] for key, x in own.items()}
+        own = jax.tree.map(lambda x: jax.lax.all_gather(x, AXIS, tiled=True)[:peers], own)
         return {**own, "integers": slices[:peers]}
 
     return jax.jit(over_devices(spread, mesh, shared=2)(encode))

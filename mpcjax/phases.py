@@ -51,7 +51,7 @@ def _deal(rt: Runtime, setup: Setup, state: State) -> State:
     (integers, own), given = _messages(setup, state)
     with rt.fabric.ledger.by_each(setup.spread.devices):
         x = deal(rt, integers, _of_slices(setup, state["seed"], peers), "message", state.get("scratch"))
-    helpers = certificate.helpers(field, integers, setup.bits, **given)
+    helpers = certificate.helpers(field, integers, setup.bits, own["sums"], **given)
     helper_shares = _deal_if_any(rt, helpers, peers, "helpers")
     agreed = certificate.agree(setup.spread.own(coin(rt)), integers.shape[-1])
     responses = certificate.responses(field, integers, setup.bits, agreed, **given)
@@ -77,20 +77,23 @@ def _of_slices(setup: Setup, seed: Any, peers: Dealers) -> Dealers:
     return Dealers(own, own.shared("members", setup.scheme.threshold))
 
 
+OWN = ("finite", "fits", "sums")  # what every peer finds out about its message
+
+
 def _messages(setup: Setup, state: State) -> tuple[tuple[Any, State], dict[str, Any]]:
     """What `encoded` gives, or gave before the messages were cut; and what the peer's side of a certificate is told then."""
     if setup.spread.axis is None:
         return encoded(setup, state), {}
-    return (state["integers"], {key: state[key] for key in ("finite", "fits")}), {"spread": setup.spread}
+    return (state["integers"], {key: state[key] for key in OWN}), {"spread": setup.spread}
 
 
 def encoded(setup: Setup, state: State) -> tuple[Any, State]:
-    """Every peer's message as integers `[n, d]`, zero where it withdraws; and why it does. Of whole updates.
+    """Every peer's message as integers `[n, d]`, zero where it withdraws; why it does, and `Certificate.sums`. Of whole updates.
 
     In blocks of parameters `fits [n]` comes in: who withdraws from one block does from all.
     """
     updates = state["updates"]
-    finite = jnp.all(jnp.isfinite(updates), axis=1)
+    finite = kernels.all_finite(updates)
     numbers = state["first"] + np.arange(updates.shape[0], dtype=np.int32)
 
     def integers_of(updates: Any, finite: Any, numbers: Any, public: Public) -> Any:
@@ -105,9 +108,11 @@ def encoded(setup: Setup, state: State) -> tuple[Any, State]:
 
     integers = kernels.encoded_once(integers_of, updates, finite, numbers, state["public"])
     # who would fail withdraws: a failing test says something
-    fits = setup.certificate.given(state["public"], setup.bits).holds(setup.scheme.field, integers, setup.bits)
-    fits = fits & state.get("fits", True)
-    return jnp.where(fits[:, None], integers, 0), {"finite": finite, "fits": fits}
+    certificate, field = setup.certificate.given(state["public"], setup.bits), setup.scheme.field
+    sums = certificate.sums(field, integers)
+    fits = certificate.holds(field, integers, setup.bits, sums) & state.get("fits", True)
+    sums = tuple(jnp.where(fits, one, 0) for one in sums)
+    return jnp.where(fits[:, None], integers, 0), {"finite": finite, "fits": fits, "sums": sums}
 
 
 def _require_shape(rule: Rule, part: str, got: Any, legal: tuple[int, ...]) -> None:

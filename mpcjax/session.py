@@ -289,8 +289,10 @@ def _start(setup: Setup) -> Any:
     public = Public(shape(jnp.float32, peers), shape(bool, peers), vector, reference)
     if not each:
         return starting(shape(jnp.float32, peers, length), public, shape(jnp.int32))
-    bits = {name: shape(bool, peers) for name in ("finite", "fits")}
-    return {"integers": shape(jnp.int32, peers, length), "public": public, **bits}
+    whole = jax.ShapeDtypeStruct((peers, setup.message_length), jnp.int32)
+    sums = jax.eval_shape(lambda message: setup.certificate.sums(setup.scheme.field, message), whole)
+    own = {"finite": shape(bool, peers), "fits": shape(bool, peers), "sums": tuple(shape(x.dtype, peers) for x in sums)}
+    return {"integers": shape(jnp.int32, peers, length), "public": public, **own}
 
 
 def _prepared(rt: Runtime, demand: Demand) -> Stock:

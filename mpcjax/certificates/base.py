@@ -116,12 +116,23 @@ class Certificate(abc.ABC):
     def bound(self, bits: int, length: int) -> int:
         """Largest magnitude of one encoded coordinate of an accepted message."""
 
-    def holds(self, field: Field, message: Any, bits: int) -> Any:
-        """Peer's side: whether each `message [n, d]` (signed integers) passes, `[n] bool`. All do by default."""
+    def sums(self, field: Field, message: Any) -> tuple[Any, ...]:
+        """Peer's side: what `holds` and `helpers` need to know of whole messages `[n, d]` (signed integers) and is dear to work
+        out twice: integers `[n]`, zero of a message of zeros; nothing by default."""
+        return ()
+
+    def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
+        """Peer's side: whether each `message [n, d]` (signed integers) passes, `[n] bool`. All do by default.
+
+        `sums`: of these messages; if not given they are worked out.
+        """
         return jnp.ones((message.shape[0],), bool)
 
-    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
-        """Peer's side: values dealt with `message [n, d]` (signed integers): `[n, h]` field elements; none by default."""
+    def helpers(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = (), spread: Spread = WHOLE) -> Any:
+        """Peer's side: values dealt with `message [n, d]` (signed integers): `[n, h]` field elements; none by default.
+
+        `sums` as in `holds`; of slices they must be given.
+        """
         return field.zeros((message.shape[0], 0))
 
     def agree(self, public: Stream, length: int) -> Any:

@@ -104,11 +104,15 @@ class Norm(Certificate):
     def _slack_width(self, bits: int, length: int) -> int:
         return (self.reach(bits, length) ** 2).bit_length()
 
-    def holds(self, field: Field, message: Any, bits: int) -> Any:
-        return kernels.squared_norms(message) <= np.uint64(self.reach(bits, message.shape[-1]) ** 2)  # < p / 82
+    def sums(self, field: Field, message: Any) -> tuple[Any, ...]:
+        return (kernels.squared_norms(message).astype(jnp.int64),)
 
-    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
-        square = spread.summed(kernels.squared_norms(message).astype(jnp.int64))
+    def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
+        square, *_ = sums or self.sums(field, message)
+        return square <= np.int64(self.reach(bits, message.shape[-1]) ** 2)  # < p / 82
+
+    def helpers(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = (), spread: Spread = WHOLE) -> Any:
+        square, *_ = sums or self.sums(field, message)
         length = spread.whole(message.shape[-1])
         slack = jnp.clip(self.reach(bits, length) ** 2 - square, 0)
         return split(field, slack, self._slack_width(bits, length))

@@ -61,11 +61,11 @@ class Range(Certificate):
     def bound(self, bits: int, length: int) -> int:
         return 1 << (self.width_at(bits) - 1)
 
-    def holds(self, field: Field, message: Any, bits: int) -> Any:
+    def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
         half = self.bound(bits, message.shape[-1])
         return jnp.all((message >= -half) & (message < half), axis=-1)
 
-    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
+    def helpers(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = (), spread: Spread = WHOLE) -> Any:
         width = self.width_at(bits)
         offset = jnp.clip(message.astype(jnp.int64) + (1 << (width - 1)), 0, (1 << width) - 1)
         return split(field, offset, width).reshape(message.shape[0], -1)

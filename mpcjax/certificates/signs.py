@@ -32,7 +32,7 @@ class Signs(Certificate):
     def bound(self, bits: int, length: int) -> int:
         return 1
 
-    def holds(self, field: Field, message: Any, bits: int) -> Any:
+    def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
         return jnp.all(jnp.abs(message) == 1, axis=-1)
 
     def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:

@@ -98,21 +98,26 @@ class Trust(Norm):
         longest = (1 << bits) + math.ceil(math.sqrt(length))  # |rho|, at most
         return longest + 2 + self.tolerance(bits, length) // longest
 
-    def _numbers(self, field: Field, message: Any, bits: int) -> tuple[Any, Any, Any, Any]:
-        """t, t^2, s and s' of `message [n, d + 1]`, int64 `[n]`; of what is longer than `reach` they mean nothing."""
-        t = message[:, -1].astype(jnp.int64)
-        along = field.lift(kernels.inner(field, field.from_signed(message), self._along(field, message.shape[-1])))
-        slack = 2 * (t**2 + t) - kernels.squared_norms(message).astype(jnp.int64)
-        return t, t**2, slack, along.astype(jnp.int64) + self.tolerance(bits, message.shape[-1]) - t**2
+    def sums(self, field: Field, message: Any) -> tuple[Any, ...]:
+        """|x|^2, <y, rho> and t."""
+        along = kernels.inner(field, field.from_signed(message), self._along(field, message.shape[-1]))
+        return *super().sums(field, message), field.lift(along).astype(jnp.int64), message[:, -1].astype(jnp.int64)
 
-    def holds(self, field: Field, message: Any, bits: int) -> Any:
-        numbers, widths = self._numbers(field, message, bits), self.widths(bits, message.shape[-1])
+    def _numbers(self, bits: int, length: int, sums: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
+        """t, t^2, s and s' of messages of `length` d + 1, int64 `[n]`; of what is longer than `reach` they mean nothing."""
+        square, along, t = sums
+        return t, t**2, 2 * (t**2 + t) - square, along + self.tolerance(bits, length) - t**2
+
+    def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
+        length, sums = message.shape[-1], sums or self.sums(field, message)
+        numbers, widths = self._numbers(bits, length, sums), self.widths(bits, length)
         fit = [(number >= 0) & (number < 1 << width) for number, width in zip(numbers, widths, strict=True)]
-        return super().holds(field, message, bits) & jnp.all(jnp.stack(fit), axis=0)
+        return super().holds(field, message, bits, sums) & jnp.all(jnp.stack(fit), axis=0)
 
-    def helpers(self, field: Field, message: Any, bits: int, spread: Spread = WHOLE) -> Any:
+    def helpers(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = (), spread: Spread = WHOLE) -> Any:
         """t, and bits of t, t^2, s and s'."""
-        numbers, widths = self._numbers(field, message, bits), self.widths(bits, message.shape[-1])
+        length, sums = message.shape[-1], sums or self.sums(field, message)
+        numbers, widths = self._numbers(bits, length, sums), self.widths(bits, length)
         spelled = [split(field, jnp.clip(number, 0), width) for number, width in zip(numbers, widths, strict=True)]
         return jnp.concatenate([field.from_signed(numbers[0])[:, None], *spelled], axis=-1)
 

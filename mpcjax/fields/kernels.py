@@ -66,14 +66,45 @@ def product_once(field: Field, a: Array, b: Array) -> jax.Array:
     return field.mul(a, b) if max(a.size, b.size) < _ONCE else materialized(field.mul, a, b)
 
 
-def square_terms(field: Field, x: Array, w: Array | None = None) -> jax.Array:
+def shifted(field: Field, x: Array, shift: Array | None = None) -> jax.Array:
+    """Elements or signed integers x, plus ``shift``, if it is given."""
+    found = field.from_signed(x) if jnp.issubdtype(x.dtype, jnp.signedinteger) else x
+    return field.asarray(found) if shift is None else field.add(found, shift)
+
+
+def square_terms(field: Field, x: Array, w: Array | None = None, shift: Array | None = None) -> jax.Array:
     """x [..., d] in 4 pieces of L = ceil(d / 4) (as in ``fold_pieces``), w [L], ones by default -> [..., 9].
+
+    Of ``shifted`` x: piece by piece, as what all pieces have in common would be written to memory first.
 
     With B_ij = sum_k w_k x_i,k x_j,k: the numbers B00, B11, B22, B33, then 2 B01, 2 B02, 2 (B03 + B12), 2 B13, 2 B23,
     which are what the coefficients of v, v**2, ..., v**5 of Q(x0 + v x1 + v**2 x2 + v**3 x3), for
     Q(y) = sum_k w_k y_k**2, hold besides the four Q(x_i).
     """
-    return _square_terms(field, field.asarray(x), None if w is None else field.asarray(w))
+    return _square_terms(field, x, w, shift)
+
+
+def all_finite(x: Any) -> Any:
+    """float32 x [..., d] -> whether all are numbers and finite [...]."""
+    return jax.lax.bitcast_convert_type(largest_magnitudes(x), np.int32) < np.int32(0x7F800000)
+
+
+@jax.jit
+def largest_magnitudes(x: Any) -> Any:
+    """float32 x [..., d] -> the largest |x_k| [...], or NaN where one is.
+
+    Of their bits, which are in the same order, and of two halves at once: such a reduction takes in what x is made of and
+    is vectorised; of a single maximum XLA's CPU compiler does one or the other.
+    """
+    bits = jax.lax.bitcast_convert_type(x, np.int32) & np.int32(0x7FFFFFFF)
+    halves = jnp.pad(bits, [(0, 0)] * (x.ndim - 1) + [(0, x.shape[-1] % 2)]).reshape(*x.shape[:-1], 2, -1)
+
+    def larger(a: Any, b: Any) -> Any:
+        return tuple(jnp.maximum(p, q) for p, q in zip(a, b, strict=True))
+
+    pair = (halves[..., 0, :], halves[..., 1, :])
+    found = jnp.maximum(*jax.lax.reduce(pair, (np.int32(0),) * 2, larger, (x.ndim - 1,)))
+    return jax.lax.bitcast_convert_type(found, np.float32)
 
 
 @jax.jit
@@ -149,8 +180,9 @@ def _fold_pieces(field: Field, x: jax.Array, v: jax.Array, count: int) -> jax.Ar
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)
-def _square_terms(field: Field, x: jax.Array, w: jax.Array | None) -> jax.Array:
-    e, pieces = field.exponent, _pieces(x, 4)
+def _square_terms(field: Field, x: jax.Array, w: jax.Array | None, shift: jax.Array | None) -> jax.Array:
+    shifts = [None] * 4 if shift is None else _pieces(shift, 4)
+    e, pieces = field.exponent, [shifted(field, *piece) for piece in zip(_pieces(x, 4), shifts, strict=True)]
 
     def terms(s: slice) -> list[jax.Array]:
         x0, x1, x2, x3 = right = [piece[..., s] for piece in pieces]

@@ -198,8 +198,10 @@ class _Own:
     def terms(self, field: Field) -> Any:
         """What the peers deal at this level, `[n, 3 c - 3]`: the sums over the devices where each has a slice."""
         level = len(self.sent)
-        x = self.values if level else _shifted(field, self.values, self.shift)
-        found = coefficients(field, x, self.sizes[level], self.weights[level] if self.weights else None)
+        shift = None if level else self.shift
+        found = coefficients(
+            field, self.values, self.sizes[level], self.weights[level] if self.weights else None, shift
+        )
         found = found if self.across is None else field.mul(found, self.spread.entry(self.across))
         return self.spread.total(field, found)
 
@@ -209,7 +211,7 @@ class _Own:
             self.values = kernels.folded(field, self.values, v, count)
         else:
             self.values = kernels.materialized(
-                lambda v, x, *shift: kernels.fold_pieces(field, _shifted(field, x, *shift), v, count),
+                lambda v, x, *shift: kernels.fold_pieces(field, kernels.shifted(field, x, *shift), v, count),
                 v, self.values, *(() if self.shift is None else (self.shift,)),
             )  # fmt: skip
         self.sent.append(sent)
@@ -227,17 +229,12 @@ class _Own:
         return Proof(folded(self.shares), shift, tuple(self.sent), tuple(self.challenges))
 
 
-def _shifted(field: Field, values: Any, shift: Any = None) -> Any:
-    found = field.from_signed(values) if jnp.issubdtype(values.dtype, jnp.signedinteger) else values
-    return found if shift is None else field.add(found, shift)
-
-
-def coefficients(field: Field, x: Any, count: int, weights: Any = None) -> Any:
-    """For `x [n, N]` in c pieces, `weights [ceil(N / c)]` (None: ones): Q(x_0), ..., Q(x_{c-1}), and what the coefficients
-    of v, ..., v^(2c-3) of Q(sum_i v^i x_i) hold besides them: `[n, 3 c - 3]`."""
+def coefficients(field: Field, x: Any, count: int, weights: Any = None, shift: Any = None) -> Any:
+    """For `x [n, N]`, shifted, in c pieces, `weights [ceil(N / c)]` (None: ones): Q(x_0), ..., Q(x_{c-1}), and what the
+    coefficients of v, ..., v^(2c-3) of Q(sum_i v^i x_i) hold besides them: `[n, 3 c - 3]`."""
     if count == 4 and x.shape[-1] > MANY:  # ten products for sixteen, but more to compile
-        return kernels.square_terms(field, x, weights)
-    right = in_pieces(x, count)
+        return kernels.square_terms(field, x, weights, shift)
+    right = in_pieces(kernels.shifted(field, x, shift), count)
     left = right if weights is None else kernels.materialized(field.mul, right, weights)
     table = product_table(field, left, right)
     squares = jnp.diagonal(table, axis1=-2, axis2=-1)

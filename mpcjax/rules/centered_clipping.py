@@ -11,7 +11,7 @@ from mpcjax.certificates import Certificate, Norm
 from mpcjax.rules._settings import require_positive
 from mpcjax.rules._vectors import clipped
 from mpcjax.rules.base import Public, Rule
-from mpcjax.secret import weighted_sum
+from mpcjax.secret import mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class CenteredClipping(Rule):
         return Norm(self.clip, peers)
 
     def combine(self, messages: Any, public: Public) -> Any:
-        return weighted_sum(public.accepted.astype(jnp.float32), messages, bits=0)
+        return mask(messages, public.accepted).sum(axis=0)
 
     def finish(self, combined: Any, public: Public) -> Any:
         count = jnp.sum(public.accepted)

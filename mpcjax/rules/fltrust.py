@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax.certificates import Certificate, Norm, Trust, along_reference
-from mpcjax.rules._vectors import norm, unit
+from mpcjax.rules._vectors import inner_products, norm, scaled, unit
 from mpcjax.rules.base import Public, Rule
-from mpcjax.secret import Secret, mask, project, proportions, quotients, relu, rescale, weighted_sum
+from mpcjax.secret import Secret, mask, project, proportions, quotients, relu, rescale
 
 DIRECTION_BITS = 28
 TRUST_BITS = 20
@@ -55,10 +55,14 @@ class FLTrust(_OfReference):
     additive = True
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
-        along = unit(update)
-        score = jnp.maximum(_inner(along, unit(_along(public.reference))), 0)
-        filled = jnp.pad(along, (0, self.message_length(update.shape[0]) - update.shape[0]))
-        return jax.lax.dynamic_update_slice(filled * (score * (1 - SHORTER)), score[None], (filled.shape[0] - 1,))
+        x, _ = scaled(update)
+        square, along = inner_products((x, x), (x, unit(_along(public.reference))))
+        length = jnp.sqrt(jnp.where(square > 0, square, 1))
+        score = jnp.maximum(along / length, 0)
+        # written into zeros: a loop that fills up what it computes is not vectorised
+        filled = jnp.zeros((self.message_length(update.shape[0]),), jnp.float32)
+        filled = jax.lax.dynamic_update_slice(filled, x * (score / length * (1 - SHORTER)), (0,))
+        return jax.lax.dynamic_update_slice(filled, score[None], (filled.shape[0] - 1,))
 
     def message_length(self, length: int) -> int:
         return -(-(length + 1) // ALIGNED) * ALIGNED
@@ -67,7 +71,7 @@ class FLTrust(_OfReference):
         return Trust(peers=peers)
 
     def combine(self, messages: Any, public: Public) -> Any:
-        return weighted_sum(public.accepted.astype(jnp.float32), messages, bits=0)
+        return mask(messages, public.accepted).sum(axis=0)
 
     def settle(self, total: Any, public: Public) -> Any:
         # no coordinate of an update is larger than its score
@@ -105,13 +109,3 @@ class FLTrustOfMeans(_OfReference):
 
 def _along(reference: Any) -> Any:
     return along_reference(reference).astype(jnp.float32)
-
-
-def _inner(x: Any, y: Any) -> Any:
-    """x . y of vectors of length 1 in float32, summed in two stages, which the compiler would else make one of.
-
-    Where all products are alike, as of vectors of signs, the errors of one long sum add up: to 2^-15 for d = 10^4.
-    """
-    size = max(1, int(x.shape[0] ** 0.5))
-    parts = jnp.sum(jnp.pad(x * y, (0, -x.shape[0] % size)).reshape(-1, size), axis=1)
-    return jnp.sum(jax.lax.optimization_barrier(parts))

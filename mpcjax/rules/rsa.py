@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mpcjax.certificates import Certificate, Signs
 from mpcjax.rules._settings import require_positive
 from mpcjax.rules.base import Public, Rule
-from mpcjax.secret import weighted_sum
+from mpcjax.secret import mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class RSA(Rule):
         return Signs()
 
     def combine(self, messages: Any, public: Public) -> Any:
-        return weighted_sum(public.accepted.astype(jnp.float32), messages, bits=0)
+        return mask(messages, public.accepted).sum(axis=0)
 
     def finish(self, combined: Any, public: Public) -> Any:
         return jnp.float32(self.lam) * combined
