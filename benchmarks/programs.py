@@ -51,7 +51,7 @@ def programs(setup: Setup, sharding: Any = None) -> Iterator[Program]:
     stocks, standing = place(results)
     state: Any = starting(updates, public, place(jax.ShapeDtypeStruct((), jnp.int32)))
     for name, stock in zip(names, stocks, strict=True):
-        traced, results = compiled[name].trace(seed, (), stock, state, standing, None)
+        traced, results = compiled[name].trace(seed, (), stock, state, standing.bare, None)
         yield Program(name, traced, beside + nbytes((given, stocks, state, standing)))
         state, standing = place(results)
 

@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mpcjax.grouping import Begin, Groups, Walk, beginning, joined, judged_of_all, seeds_of
+from mpcjax.grouping import Begin, Groups, Walk, beginning, judged_of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import COMBINED, JUDGED, LAST, Output, State, encoded, starting
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, combined, plan
+from mpcjax.session import Standing, combined, joined, plan
 from mpcjax.setup import Setup
 from mpcjax.weighing import AGAIN, PER_PEER
 

@@ -22,7 +22,7 @@ from mpcjax import prg
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import GROUPED, Output, State, last_of, starting
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, state_after
+from mpcjax.session import Standing, joined, state_after
 from mpcjax.setup import AT_ONCE, Setup
 from mpcjax.sharing import Shamir
 from mpcjax.weighing import PER_PEER
@@ -190,9 +190,3 @@ def of_all(setup: Setup, found: list[State], public: Public) -> State:
 def judged_of_all(setup: Setup, public: Public) -> State:
     """Shapes of what is known of all peers when they are judged."""
     return {"public": public, **{key: jax.ShapeDtypeStruct((setup.peers,), bool) for key in PER_PEER}}
-
-
-def joined(a: Standing, b: Standing) -> Standing:
-    names = {*a.checks, *b.checks}
-    checks = {name: jnp.logical_and(a.checks.get(name, True), b.checks.get(name, True)) for name in sorted(names)}
-    return Standing(a.ok & b.ok, checks, a.accused | b.accused)

@@ -8,6 +8,8 @@ on one-row arrays.
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +37,17 @@ class Standing:
     ok: Any
     checks: dict[str, Any]
     accused: Any
+
+    @property
+    def bare(self) -> Standing:
+        """Without the checks: what a phase goes on from."""
+        return dataclasses.replace(self, checks={})
+
+
+def joined(a: Standing, b: Standing) -> Standing:
+    names = {*a.checks, *b.checks}
+    checks = {name: jnp.logical_and(a.checks.get(name, True), b.checks.get(name, True)) for name in sorted(names)}
+    return Standing(a.ok & b.ok, checks, a.accused | b.accused)
 
 
 def fresh_standing(parties: int) -> Standing:
@@ -117,10 +130,9 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> 
     """For the phases `names` and their material. No array is touched. `counting`: with its load, which takes longer."""
     if setup.parts > 1 and names == ALL:
         return (_plan_in_blocks if setup.blocks > 1 else _plan_in_groups)(setup, counting)
-    if names in (weighing.AGAIN, weighing.SUM, weighing.PROJECT):
+    if names in LOCAL:
         return Plan((Demand(),), (), (), setup.bits)
-    chains = (LAST,) if setup.blocks > 1 else (_chain(setup), weighing.SCORED, weighing.CHAIN)
-    chain = next(chain for chain in chains if set(names) <= set(chain))
+    chain = _chain_of(setup, names)
     walked = {
         name: found for name, found in zip(chain, _walked(setup, chain, counting)[0], strict=True) if name in names
     }
@@ -131,6 +143,19 @@ def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> 
     return Plan(demands, entries, opened, setup.bits, _load({"offline": made} | walked) if counting else None)
 
 
+def demands(setup: Setup, names: tuple[str, ...]) -> Iterator[Demand]:
+    """What each of the phases `names` takes, one by one: none is traced before it is asked for."""
+    chain = names if names in LOCAL else _chain_of(setup, names)
+    for name in names:
+        yield Demand() if names in LOCAL else _walk(setup, chain).step(chain.index(name)).demand
+
+
+def _chain_of(setup: Setup, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The chain that these phases are of."""
+    chains = (LAST,) if setup.blocks > 1 else (_chain(setup), weighing.SCORED, weighing.CHAIN)
+    return next(chain for chain in chains if set(names) <= set(chain))
+
+
 def _chain(setup: Setup) -> tuple[str, ...]:
     """The phases of a round, or of a part of one and what follows."""
     return (*GROUPED, *last_of(setup.rule)) if setup.total else ALL
@@ -139,7 +164,7 @@ def _chain(setup: Setup) -> tuple[str, ...]:
 def state_after(setup: Setup, name: str) -> State:
     """Shapes of what a phase returns."""
     chain = _chain(setup)
-    return _walked(setup, chain)[0][chain.index(name)].state
+    return _walk(setup, chain).step(chain.index(name)).state
 
 
 def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
@@ -178,6 +203,7 @@ def _of_lanes(setup: Setup, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     return entries * first + beside * (setup.parts - first)
 
 
+LOCAL = (weighing.AGAIN, weighing.SUM, weighing.PROJECT)  # that take nothing and send nothing
 SELDOM = ("exclude", "reject")  # only where a peer has cheated
 
 
@@ -221,25 +247,51 @@ def _load_in_blocks(setup: Setup, loads: list[Load]) -> Load:
     return Load(tuple(phases) + last.phases, memory)
 
 
-@lru_cache(maxsize=256)
 def _walked(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> tuple[tuple[Step, ...], State]:
-    """Trace the phases of a chain abstractly: what each takes and sends, and the state they end in."""
-    scheme = setup.scheme
-    state = _weighed(setup) if chain == weighing.CHAIN else _combined(setup) if setup.blocks > 1 else _start(setup)
-    standing: Any = jax.eval_shape(over_devices(setup.spread, shared=0)(lambda: fresh_standing(scheme.parties)))
-    walked, updates = [], nbytes(state.get("updates"))
-    for name in chain:
+    """All phases of a chain, traced abstractly, and the state they end in."""
+    walk = _walk(setup, chain, counting)
+    return tuple(walk.step(number) for number in range(len(chain))), walk.state
+
+
+@lru_cache(maxsize=256)
+def _walk(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> Walk:
+    return Walk(setup, chain, counting)
+
+
+class Walk:
+    """The phases of a chain traced abstractly, one by one: what each takes and sends, and the `state` reached."""
+
+    def __init__(self, setup: Setup, chain: tuple[str, ...], counting: bool):
+        self.setup, self.chain, self.counting = setup, chain, counting
+        self.state = (
+            _weighed(setup) if chain == weighing.CHAIN else _combined(setup) if setup.blocks > 1 else _start(setup)
+        )
+        spread = over_devices(setup.spread, shared=0)
+        self._standing: Any = jax.eval_shape(spread(lambda: fresh_standing(setup.scheme.parties)))
+        self._updates = nbytes(self.state.get("updates"))
+        self._steps: list[Step] = []
+        self._one_at_a_time = threading.Lock()
+
+    def step(self, number: int) -> Step:
+        """That phase of the chain, for which those before it are traced."""
+        with self._one_at_a_time:
+            while len(self._steps) <= number:
+                self._steps.append(self._next(self.chain[len(self._steps)]))
+            return self._steps[number]
+
+    def _next(self, name: str) -> Step:
+        setup, scheme = self.setup, self.setup.scheme
         fabric, counter = Simulated(scheme.parties), Counter(scheme.field, scheme.parties)
 
         def abstract(seed: Any, state: State, standing: Standing) -> tuple[State, Standing]:
-            return run_phase(name, setup, fabric, seed, counter, state, standing)  # noqa: B023 - called at once
+            return run_phase(name, setup, fabric, seed, counter, state, standing)
 
-        kept = updates if "updates" not in state else 0  # the caller's array is there all the time
-        given = kept + nbytes((state, standing))
-        traced = counted if counting else _shapes
-        (state, standing), work, held = traced(over_devices(setup.spread)(abstract), SEED, state, standing)
-        walked.append(Step(counter.demand, fabric.ledger, work, given, held, state))
-    return tuple(walked), state
+        kept = self._updates if "updates" not in self.state else 0  # the caller's array is there all the time
+        given = kept + nbytes((self.state, self._standing))
+        traced = counted if self.counting else _shapes
+        spread = over_devices(setup.spread)
+        (self.state, self._standing), work, held = traced(spread(abstract), SEED, self.state, self._standing)
+        return Step(counter.demand, fabric.ledger, work, given, held, self.state)
 
 
 def _shapes(function: Any, *args: Any) -> tuple[Any, Work, int]:

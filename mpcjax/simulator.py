@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -28,10 +28,11 @@ from mpcjax.fields import Field
 from mpcjax.forwarding import Forwarding
 from mpcjax.grouping import in_groups, number_of_groups
 from mpcjax.lanes import Clock
+from mpcjax.offline import Stock
 from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, State, starting
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, plan, run_offline, run_phase, run_round
+from mpcjax.session import Standing, demands, fresh_standing, joined, plan, run_offline, run_phase, run_round
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.spreading import WHOLE, Spread, over_devices
@@ -186,7 +187,7 @@ def _attempt(
     programs = partial(compiled, tamper=committee.tamper, mesh=mesh)
     if setup.parts > 1:
         by_part = in_blocks if setup.blocks > 1 else in_passes if setup.rule.weighted else in_groups
-        begin = _begin_nothing if mesh is not None or _bound((updates, public)) else partial(_begin, arrays)
+        begin = _refuse_early if mesh is not None or _bound((updates, public)) else partial(_begin, arrays)
         scratch = partial(devices.scratch, setup.part, mesh)
         state, standing = by_part(setup, programs, walk, seed, updates, public, scratch, begin)
     else:
@@ -197,7 +198,7 @@ def _attempt(
 
 
 def _walk(
-    arrays: Any, clock: Clock, programs: dict[str, Any], seed: Any, state: State, scratch: Any = None
+    arrays: Any, clock: Clock, programs: Programs, seed: Any, state: State, scratch: Any = None
 ) -> tuple[State, Standing]:
     """One program after the other, until a check fails.
 
@@ -213,48 +214,56 @@ def _walk(
         return state, standing
 
     stocks, standing = timed(OFFLINE, seed, arrays)
-    for name, stock in zip(_online(programs), stocks, strict=True):
+    for name, stock in zip(programs.online, stocks, strict=True):
         if not bool(jnp.all(standing.ok)):
             break  # what is opened later would rest on something unverified
         if name == "exclude" and bool(jnp.all(state["well"])):
             continue
         if name == "reject" and bool(jnp.all(state["public"].accepted)):
             continue
-        state, standing = timed(name, seed, arrays, stock, state, standing, scratch)
-        scratch = None
+        state, after = timed(name, seed, arrays, stock, state, standing.bare, scratch)
+        standing, scratch = joined(standing, after), None
     return state, standing
 
 
-def _online(programs: dict[str, Any]) -> list[str]:
-    return [name for name in programs if name != OFFLINE]
-
-
-def _begin(arrays: Any, programs: dict[str, Any], seed: Any, state: State, scratch: Any = None) -> None:
-    """On the first walk: trace all programs, and compile them side by side in the background.
+def _begin(arrays: Any, programs: Programs, seed: Any, state: State, scratch: Any = None) -> None:
+    """On the first walk: trace all programs, and compile each in the background as soon as is known what it takes.
 
     Arrays that are bound to a device make other programs than their shapes tell: these compile when they are called.
     """
     with _beginning:
-        if _bound((seed, arrays, state)) or programs[OFFLINE].begun:
-            return
-        stocks, standing = programs[OFFLINE].begin(_compiling, seed, arrays)
-        for name, stock in zip(_online(programs), stocks, strict=True):
-            state, standing = programs[name].begin(_compiling, seed, arrays, stock, state, standing, scratch)
-            scratch = None
+        if _bound((seed, arrays, state)):
+            _refuse_early(programs)
+        elif not programs[OFFLINE].begun:
+            setup, standing = programs.setup, jax.eval_shape(lambda: fresh_standing(programs.setup.scheme.parties))
+            for name, demand in zip(programs.online, demands(setup, programs.online), strict=True):
+                stock = Stock.abstract(setup.scheme.field, setup.scheme.parties, demand)
+                state, _ = programs[name].begin(_compiling, seed, arrays, stock, state, standing, scratch)
+                scratch = None
+            programs[OFFLINE].begin(_compiling, seed, arrays)
 
 
-def _begin_nothing(*_: Any) -> None:
-    """Of arrays that are bound to devices: what follows the parts of a round would be begun for others than it will be given."""
+def _refuse_early(programs: Programs, *_: Any) -> None:
+    """What cannot be traced, where nothing is compiled ahead: not in the midst of a round."""
+    plan(programs.setup, programs.online)
 
 
 def _bound(arrays: Any) -> bool:
     return any(getattr(leaf, "committed", False) for leaf in jax.tree_util.tree_leaves(arrays))
 
 
+class Programs(dict[str, Forwarding]):
+    """The program of each of the phases `online`, and of their material."""
+
+    def __init__(self, setup: Setup, online: tuple[str, ...], program: Callable[[str], Forwarding]):
+        super().__init__({name: program(name) for name in (OFFLINE, *online)})
+        self.setup, self.online = setup, online
+
+
 @lru_cache(maxsize=64)
 def compiled(
     setup: Setup, names: tuple[str, ...] = ALL, *, tamper: Any, mesh: Any = None, here: bool = True
-) -> dict[str, Any]:
+) -> Programs:
     """The jitted phases `names` of a setup, and the program for their material; shapes are static: each compiles once.
 
     `here`: for this machine, with what is known to shorten its compilation, and not to be lowered for another.
@@ -262,21 +271,21 @@ def compiled(
     options = program_options(None if mesh is None else mesh.devices.flat[0].platform) if here else {}
     around = over_devices(setup.spread, mesh, shared=2)
     parties, field = setup.scheme.parties, setup.scheme.field
-    plan(setup, names)  # refuses here, not in the midst of a round, what cannot be traced
 
     def fabric(arrays: Any) -> Simulated:
         return Simulated(parties, None if tamper is None else tamper.hook(field, arrays))
 
-    def phase(name: str) -> Any:
+    def material(seed: Any, arrays: Any) -> Any:
+        return run_offline(setup, fabric(arrays), seed, names)
+
+    def program(name: str) -> Forwarding:
+        if name == OFFLINE:
+            return Forwarding(material, around=around, options=options)
+
         def run(seed: Any, arrays: Any, stock: Any, state: State, standing: Standing, scratch: Any) -> Any:
             state = state if scratch is None else {**state, "scratch": scratch}
             return run_phase(name, setup, fabric(arrays), seed, stock, state, standing)
 
         return Forwarding(run, donated=SCRATCH, around=around, options=options)
 
-    return {
-        OFFLINE: Forwarding(
-            lambda seed, arrays: run_offline(setup, fabric(arrays), seed, names), around=around, options=options
-        ),
-        **{name: phase(name) for name in names},
-    }
+    return Programs(setup, names, program)

@@ -63,6 +63,13 @@ class Stock(Material):
         self.used[kind] = start + count
         return tuple(part[:, start : start + count].reshape(part.shape[0], *shape) for part in self.arrays[kind])
 
+    @classmethod
+    def abstract(cls, field: Field, rows: int, demand: Demand) -> Stock:
+        """The shapes of what meets `demand`, as `split` hands it out."""
+        amounts = {kind: getattr(demand, kind) for kind in KINDS if getattr(demand, kind)}
+        one = {kind: jax.ShapeDtypeStruct((rows, amount), field.dtype) for kind, amount in amounts.items()}
+        return cls({kind: (shape,) * PARTS[kind] for kind, shape in one.items()})
+
     def split(self, demands: list[Demand]) -> list[Stock]:
         """One stock per demand, in order, nothing in two of them."""
         return [
