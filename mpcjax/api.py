@@ -15,9 +15,9 @@ from mpcjax._trees import size_of, stack_rows
 from mpcjax.costs import Rates
 from mpcjax.fields import Field
 from mpcjax.offline import Demand
+from mpcjax.planning import plan
 from mpcjax.report import Cost, Happened, Report
 from mpcjax.rules import Rule, require_additive, require_coordinatewise, resolve
-from mpcjax.session import plan
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.simulator import Committee

@@ -22,9 +22,10 @@ import numpy as np
 from mpcjax.grouping import Begin, Groups, Walk, beginning, judged_of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import COMBINED, JUDGED, LAST, Output, State, encoded, starting
+from mpcjax.planning import combined, plan
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, combined, joined, plan
 from mpcjax.setup import Setup
+from mpcjax.standing import Standing, joined
 from mpcjax.weighing import AGAIN, PER_PEER
 
 BLOCK_BYTES = 10**9  # that a block may need, as predicted

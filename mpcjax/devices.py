@@ -20,9 +20,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from mpcjax.phases import Output, State, encoded, finished
 from mpcjax.rules import Public
-from mpcjax.session import Standing
 from mpcjax.setup import Setup
 from mpcjax.spreading import Spread, over_devices
+from mpcjax.standing import Standing
 
 AXIS = "parameters"
 Walk = Callable[..., tuple[State, Standing]]

@@ -21,10 +21,11 @@ import numpy as np
 from mpcjax import prg
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import GROUPED, Output, State, last_of, starting
+from mpcjax.planning import state_after
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, joined, state_after
 from mpcjax.setup import AT_ONCE, Setup
 from mpcjax.sharing import Shamir
+from mpcjax.standing import Standing, joined
 from mpcjax.weighing import PER_PEER
 
 Walk = Callable[..., tuple[State, Standing]]

@@ -22,8 +22,8 @@ from mpcjax.grouping import Begin, Groups, Walk, beginning, of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import Output, State
 from mpcjax.rules import Public
-from mpcjax.session import Standing, joined
 from mpcjax.setup import Setup
+from mpcjax.standing import Standing, joined
 from mpcjax.weighing import AGAIN, PER_PEER, PIECES, PROJECT, REDUCE, SCORED, SETTLE, SUM
 
 Compiled = Callable[..., dict[str, Any]]

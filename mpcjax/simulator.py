@@ -31,11 +31,13 @@ from mpcjax.lanes import Clock
 from mpcjax.offline import Stock
 from mpcjax.passes import in_passes
 from mpcjax.phases import ALL, State, starting
+from mpcjax.planning import demands, plan
 from mpcjax.rules import Public, Rule
-from mpcjax.session import Standing, demands, fresh_standing, joined, plan, run_offline, run_phase, run_round
+from mpcjax.session import run_offline, run_round
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.spreading import WHOLE, Spread, over_devices
+from mpcjax.standing import Standing, fresh_standing, joined, run_phase
 
 OFFLINE = "offline"
 SCRATCH = (5,)  # the argument of a phase whose memory it may keep

@@ -42,6 +42,8 @@ LAYERS = (
     "setup",
     "phases",
     "weighing",
+    "standing",
+    "planning",
     "session",
     "report",
     "lanes",

@@ -17,8 +17,9 @@ from mpcjax.phases import ALL, starting
 from mpcjax.rules import Public
 from mpcjax.seeds import keys_of
 from mpcjax.segments import Traced
-from mpcjax.session import run_offline, run_phase
+from mpcjax.session import run_offline
 from mpcjax.setup import Setup
+from mpcjax.standing import run_phase
 
 OFFLINE = "offline"
 SEED = np.zeros(8, np.uint32)

@@ -19,11 +19,13 @@ from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.offline import Demand
 from mpcjax.phases import ALL, COMBINED, GROUPED, JUDGED, LAST
+from mpcjax.planning import plan
 from mpcjax.rules import RULES, Public, Rule, require_coordinatewise
 from mpcjax.rules.centered_clipping import CenteredClipping
-from mpcjax.session import Standing, plan, run_offline, run_phase
+from mpcjax.session import run_offline
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
+from mpcjax.standing import Standing, run_phase
 from mpcjax.weighing import AGAIN
 
 PEERS, LENGTH, BLOCK = 5, 8, 3  # blocks of 2: four, as lanes are equally long

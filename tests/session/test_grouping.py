@@ -15,20 +15,22 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax import grouping, session, simulator
+from mpcjax import simulator
 from mpcjax._compat import x64
 from mpcjax.certificates import Certificate, Signs
 from mpcjax.errors import BoundError, OrderError
-from mpcjax.fabric import Simulated
+from mpcjax.fabric import Entry, Simulated
 from mpcjax.fields import F61
 from mpcjax.lanes import Clock, side_by_side
 from mpcjax.phases import GROUPED, Output, last_of, starting
+from mpcjax.planning import plan
 from mpcjax.protocols import open_output
 from mpcjax.rules import RULES, Public, Rule
 from mpcjax.secret import mask
-from mpcjax.session import plan, run_offline, run_phase
+from mpcjax.session import run_offline
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
+from mpcjax.standing import Standing, joined, run_phase
 
 PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up
 KEY = np.arange(8, dtype=np.uint32)
@@ -111,7 +113,7 @@ def test_the_plan_is_what_the_groups_send(rule):
     whole = Setup(Shamir(F61, 3, 1), rule, PEERS, LENGTH, groups=3)
     part, seed, following = whole.part, jnp.arange(8, dtype=jnp.uint32), last_of(rule)
 
-    def sent(names: tuple[str, ...]) -> tuple[session.Entry, ...]:
+    def sent(names: tuple[str, ...]) -> tuple[Entry, ...]:
         own = Simulated(3)
 
         def run() -> None:
@@ -162,7 +164,7 @@ def test_a_check_that_fails_in_one_group_stops_the_round(one_lane, monkeypatch):
         if len(walked) < 2:
             return state, standing
         clock.stop("verify")
-        return state, session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
+        return state, Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
 
     monkeypatch.setattr(simulator, "_walk", second_fails)
     committee = mpcjax.simulate(3, group=GROUP, attempts=1)
@@ -185,7 +187,7 @@ def test_what_fails_in_one_lane_stops_the_other(raises, monkeypatch):
         failed.set()
         if raises:
             raise OSError("no memory")
-        return state, session.Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
+        return state, Standing(jnp.array(False), {"king": jnp.array(False)}, standing.accused)
 
     monkeypatch.setattr(simulator, "_walk", first_fails)
     committee = mpcjax.simulate(3, group=1, attempts=1)
@@ -277,17 +279,15 @@ def test_a_lie_in_the_last_group_alone_is_caught(one_lane, monkeypatch):
 def test_what_groups_found_is_joined():
     """A check that failed, or a member that was accused, in any group stays so."""
     yes, no, nobody = jnp.array(True), jnp.array(False), jnp.zeros(3, bool)
-    start = session.Standing(yes, {}, no)
-    fine = session.Standing(yes, {"king": yes}, nobody)
-    bad = session.Standing(no, {"king": no, "product": yes}, nobody.at[1].set(True))
+    start = Standing(yes, {}, no)
+    fine = Standing(yes, {"king": yes}, nobody)
+    bad = Standing(no, {"king": no, "product": yes}, nobody.at[1].set(True))
     for order in itertools.permutations([fine, bad, fine]):
-        joined = functools.reduce(grouping.joined, order, start)
-        assert not joined.ok and {name: bool(ok) for name, ok in joined.checks.items()} == {
-            "king": False,
-            "product": True,
-        }
-        assert joined.accused.tolist() == [False, True, False]
-    assert bool(functools.reduce(grouping.joined, [fine, fine], start).ok)
+        found = functools.reduce(joined, order, start)
+        checks = {name: bool(ok) for name, ok in found.checks.items()}
+        assert not found.ok and checks == {"king": False, "product": True}
+        assert found.accused.tolist() == [False, True, False]
+    assert bool(functools.reduce(joined, [fine, fine], start).ok)
 
 
 @dataclasses.dataclass(frozen=True)

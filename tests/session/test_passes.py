@@ -16,12 +16,14 @@ from mpcjax.certificates import Certificate, Dealt, Equation, Norm
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
+from mpcjax.planning import plan
 from mpcjax.prg import Stream
 from mpcjax.rules import RULES, Public, Rule
 from mpcjax.runtime import Runtime
-from mpcjax.session import Standing, plan, run_offline, run_phase
+from mpcjax.session import run_offline
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
+from mpcjax.standing import Standing, run_phase
 from mpcjax.weighing import AGAIN, PROJECT, SCORED, SUM
 
 PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up

@@ -13,8 +13,8 @@ import pytest
 import mpcjax
 from mpcjax._compat import x64
 from mpcjax.fields import F61
+from mpcjax.planning import plan
 from mpcjax.rules import RULES
-from mpcjax.session import plan
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 

@@ -17,10 +17,11 @@ from mpcjax.errors import Abort
 from mpcjax.fields import F61
 from mpcjax.forwarding import Forwarding
 from mpcjax.phases import PHASES
+from mpcjax.planning import plan
 from mpcjax.rules import RULES, Public
 from mpcjax.runtime import Runtime
 from mpcjax.secret import Secret
-from mpcjax.session import plan, run_round
+from mpcjax.session import run_round
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 
