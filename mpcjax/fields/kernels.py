@@ -85,26 +85,27 @@ def square_terms(field: Field, x: Array, w: Array | None = None, shift: Array | 
 
 
 def all_finite(x: Any) -> Any:
-    """float32 x [..., d] -> whether all are numbers and finite [...]."""
-    return jax.lax.bitcast_convert_type(largest_magnitudes(x), np.int32) < np.int32(0x7F800000)
+    """Floating point x [..., d] -> whether all are numbers and finite [...]."""
+    return jnp.isfinite(largest_magnitudes(x))
 
 
 @jax.jit
 def largest_magnitudes(x: Any) -> Any:
-    """float32 x [..., d] -> the largest |x_k| [...], or NaN where one is.
+    """Floating point x [..., d] -> the largest |x_k| [...], or NaN where one is.
 
     Of their bits, which are in the same order, and of two halves at once: such a reduction takes in what x is made of and
     is vectorised; of a single maximum XLA's CPU compiler does one or the other.
     """
-    bits = jax.lax.bitcast_convert_type(x, np.int32) & np.int32(0x7FFFFFFF)
+    integer = np.dtype(f"int{8 * x.dtype.itemsize}")
+    bits = jax.lax.bitcast_convert_type(x, integer) & np.iinfo(integer).max
     halves = jnp.pad(bits, [(0, 0)] * (x.ndim - 1) + [(0, x.shape[-1] % 2)]).reshape(*x.shape[:-1], 2, -1)
 
     def larger(a: Any, b: Any) -> Any:
         return tuple(jnp.maximum(p, q) for p, q in zip(a, b, strict=True))
 
     pair = (halves[..., 0, :], halves[..., 1, :])
-    found = jnp.maximum(*jax.lax.reduce(pair, (np.int32(0),) * 2, larger, (x.ndim - 1,)))
-    return jax.lax.bitcast_convert_type(found, np.float32)
+    found = jnp.maximum(*jax.lax.reduce(pair, (integer.type(0),) * 2, larger, (x.ndim - 1,)))
+    return jax.lax.bitcast_convert_type(found, x.dtype)
 
 
 @jax.jit

@@ -45,7 +45,8 @@ def inner_products(*pairs: tuple[Any, Any]) -> list[Any]:
 
     One reduction of several sums: XLA's CPU compiler takes their operands' arithmetic into its loop, of a single sum not.
     """
-    terms, zeros = tuple(x * y for x, y in pairs), (np.float32(0),) * len(pairs)
+    terms = tuple(x * y for x, y in pairs)
+    zeros = tuple(np.zeros((), term.dtype) for term in terms)
     while len(terms[0]) > 1:
         row = _row(len(terms[0]))
         rows = tuple(jnp.pad(term, (0, -len(term) % row)).reshape(-1, row) for term in terms)
