@@ -116,7 +116,7 @@ def test_programs_are_called_as_they_were_begun(
 
     monkeypatch.setattr(Forwarding, "begin", noted)
     monkeypatch.setattr(Forwarding, "__call__", compared)
-    given = {} if rule == "median" else {"reference": jnp.ones(9)}
+    given: dict[str, Any] = {} if rule == "median" else {"reference": jnp.ones(9)}
     simulator.compiled.cache_clear()  # what other tests have begun
     report = mpcjax.aggregate(jnp.ones((8, 9)), rule, committee=mpcjax.simulate(3, **cut), **given).report
     assert bool(report.verified) and len(begun) > 9
