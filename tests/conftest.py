@@ -35,6 +35,9 @@ import jax  # noqa: E402 - it reads the settings above when it is imported
 from mpcjax import _compat  # noqa: E402
 
 MAPPINGS = 40_000
+# Tracing makes very many objects, few of them in cycles: at Python's own thresholds (700, 10, 10) looking for cycles took a
+# sixth of the tests' time. Memory is hardly more.
+GARBAGE_THRESHOLDS = (50_000, 50, 1000)
 USER_FOLDERS = ("api", "attacks", "train", "experiments", "benchmarks", "net")
 
 # The first example of a property test compiles its program: time limits on single examples mean nothing here.
@@ -52,6 +55,12 @@ def stands_for_user(item: pytest.Item) -> bool:
     """Whether `item` must see JAX as a user has set it, with 64-bit types off."""
     folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
     return folder in USER_FOLDERS or item.get_closest_marker("user") is not None
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays, and need not be looked at again."""
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,9 +20,9 @@ def blocks(language: str) -> list[str]:
 
 
 def examples() -> list[Any]:
-    """The one that measures rates is `once`: that they are measured on the oldest versions too, tests/api/test_costs.py says."""
+    """The one that measures rates takes long: that they are measured, and what costs say then, tests/api/test_costs.py says."""
     return [
-        pytest.param(code, marks=pytest.mark.once if "costs.calibrate()" in code else ()) for code in blocks("python")
+        pytest.param(code, marks=pytest.mark.long if "costs.calibrate()" in code else ()) for code in blocks("python")
     ]
 
 

@@ -293,7 +293,8 @@ def test_honest_messages_hold(length: int, spiked: bool) -> None:
     certificate: Any = rule.certificate(PEERS)
     bits = certificate.fraction_bits(F61, rule.message_length(length), PEERS)
     with mpcjax._compat.x32():
-        messages = jnp.stack([rule.local(jnp.asarray(update), k, public) for k, update in enumerate(x)])
+        local = jax.jit(jax.vmap(rule.local, in_axes=(0, 0, None)))  # as in a round
+        messages = local(jnp.asarray(x), jnp.arange(PEERS), public)
     integers = fixed.to_integers(messages, bits, certificate.inward)
     given = certificate.given(public, bits)
     assert np.all(given.holds(F61, integers, bits))

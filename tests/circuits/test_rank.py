@@ -13,16 +13,22 @@ from mpcjax.circuits import lookup, lowest, of_rank, rank
 from mpcjax.circuits.bitsort import products, sort_bits
 from tests.circuits._stock import centred, cost, evaluate, scheme_of
 
+# One and two need no powers; squares, one less and one more; the whole of the small field.
+SIZES = [1, 2, 4, 9, 17, 31, *(pytest.param(size, marks=pytest.mark.long) for size in (3, 5))]
+
 
 @pytest.mark.parametrize("exponent", [5, 61])
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 17, 31])
+@pytest.mark.parametrize("size", SIZES)
 def test_every_entry_of_a_table(exponent: int, size: int) -> None:
-    rng = np.random.default_rng(size)
-    scheme = scheme_of(exponent)
-    for first in (0, -size + 1, 7):
-        table = [int(k) for k in rng.integers(0, scheme.field.modulus, size)]
-        x = np.arange(first, first + size).astype(object) % scheme.field.modulus
-        (found,) = evaluate(scheme, lambda rt, x: lookup(rt, x, table, first), x)  # noqa: B023 - called at once
+    """Tables that begin at zero, below and above it, in one program."""
+    rng, scheme, firsts = np.random.default_rng(size), scheme_of(exponent), (0, -size + 1, 7)
+    tables = [[int(k) for k in rng.integers(0, scheme.field.modulus, size)] for _ in firsts]
+    places = [np.arange(first, first + size).astype(object) % scheme.field.modulus for first in firsts]
+
+    def looked_up(rt: Any, *places: Any) -> list[Any]:
+        return [lookup(rt, x, table, first) for x, table, first in zip(places, tables, firsts, strict=True)]
+
+    for found, table in zip(evaluate(scheme, looked_up, *places), tables, strict=True):
         np.testing.assert_array_equal(found, centred(scheme, np.array(table, object)))
 
 
@@ -93,8 +99,13 @@ def test_values_alone() -> None:
     np.testing.assert_array_equal(found, np.sort(x, axis=-1).T[ranks])
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 5])
-@pytest.mark.parametrize("n", [1, 2, 3, 6])
+COLUMNS = list(itertools.product((1, 2, 3, 6), (1, 2, 3, 5)))
+SOME_COLUMNS = [(1, 1), (2, 1), (2, 3), (3, 2), (3, 3), (3, 5), (6, 1), (6, 3), (6, 5)]  # every n, every width
+
+
+@pytest.mark.parametrize(
+    ("n", "width"), [pytest.param(*one, marks=() if one in SOME_COLUMNS else pytest.mark.long) for one in COLUMNS]
+)
 def test_sorted_by_bits(n: int, width: int) -> None:
     """All columns where these are few, else some; every bit is one again."""
     every = itertools.product(range(2**width), repeat=n) if n * width <= 9 else ()
@@ -105,7 +116,10 @@ def test_sorted_by_bits(n: int, width: int) -> None:
     assert (demand.double, demand.bit, demand.random) == (products(n, width), 0, 0)
 
 
-@pytest.mark.parametrize(("n", "width", "few", "many"), [(25, 12, 7, 8), (25, 16, 7, 8), (100, 16, 17, 18)])
+@pytest.mark.parametrize(
+    ("n", "width", "few", "many"),
+    [(25, 12, 7, 8), pytest.param(25, 16, 7, 8, marks=pytest.mark.long), (100, 16, 17, 18)],
+)
 def test_the_cheaper_way_is_taken(n: int, width: int, few: int, many: int) -> None:
     """What either costs is what it takes, and the choice is that of the smaller number."""
 

@@ -125,7 +125,7 @@ def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
     n, length = x.shape
     setup = Setup(SCHEME, rule, n, length)
     bits, bound = setup.bits, setup.bound
-    local = jax.vmap(rule.local, in_axes=(0, 0, None))(jnp.asarray(x, jnp.float32), jnp.arange(n), public)
+    local = jax.jit(jax.vmap(rule.local, in_axes=(0, 0, None)))(jnp.asarray(x, jnp.float32), jnp.arange(n), public)
     rounded = np.trunc if setup.certificate.inward else np.round
     integers = rounded(np.where(np.asarray(public.accepted)[:, None], local, 0).astype(float) * 2.0**bits)
     used = tuple(getattr(circuits, one.__name__) for one in IDEAL)

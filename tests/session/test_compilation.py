@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,7 +17,10 @@ import pytest
 import mpcjax
 from mpcjax import simulator
 from mpcjax._compat import program_options
+from mpcjax.certificates import Certificate, Signs
 from mpcjax.forwarding import Forwarding
+from mpcjax.rules import Public, Rule
+from mpcjax.secret import mask
 
 ROUNDS = """
 import json, sys
@@ -60,11 +64,39 @@ def test_nothing_is_compiled_twice(tmp_path: Path) -> None:
     assert again["missed"] == 0 and again["found"] >= first["missed"], "nor does the next process"
 
 
+@dataclasses.dataclass(frozen=True)
+class Settled(Rule):
+    """Goes through the phases of FLTrust, with a reference too, and takes a third of its time to compile."""
+
+    name = "settled"
+    additive = True
+    takes = ("reference",)
+
+    def local(self, update: Any, peer: Any, public: Public) -> Any:
+        least = 0 if public.reference is None else public.reference  # it is tried without
+        return jnp.where(update < least, -1.0, 1.0)
+
+    def certificate(self, peers: int) -> Certificate:
+        return Signs()
+
+    def combine(self, messages: Any, public: Public) -> Any:
+        return mask(messages, public.accepted).sum(0)
+
+    def settle(self, total: Any, public: Public) -> Any:
+        return total * total
+
+
 @pytest.mark.parametrize(
-    ("rule", "cut"), [("fltrust", {"group": 3}), ("median", {"block": 5})], ids=["groups", "blocks"]
+    ("rule", "cut"),
+    [
+        (Settled(), {"group": 3}),
+        pytest.param("fltrust", {"group": 3}, marks=pytest.mark.long),
+        ("median", {"block": 5}),
+    ],
+    ids=["groups", "fltrust in groups", "blocks"],
 )
 def test_programs_are_called_as_they_were_begun(
-    rule: str, cut: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    rule: Any, cut: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With other shapes they would be compiled twice, in the background for nothing."""
     begun: dict[int, Any] = {}
@@ -84,7 +116,7 @@ def test_programs_are_called_as_they_were_begun(
 
     monkeypatch.setattr(Forwarding, "begin", noted)
     monkeypatch.setattr(Forwarding, "__call__", compared)
-    given = {"reference": jnp.ones(9)} if rule == "fltrust" else {}
+    given: dict[str, Any] = {} if rule == "median" else {"reference": jnp.ones(9)}
     simulator.compiled.cache_clear()  # what other tests have begun
     report = mpcjax.aggregate(jnp.ones((8, 9)), rule, committee=mpcjax.simulate(3, **cut), **given).report
     assert bool(report.verified) and len(begun) > 9
