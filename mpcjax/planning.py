@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import weighing
+from mpcjax._collector import collecting_later
 from mpcjax.fabric import Entry, Ledger, Simulated
 from mpcjax.offline import Counter, Demand
 from mpcjax.phases import ALL, COMBINED, GROUPED, JUDGED, LAST, Output, State, last_of, starting
@@ -50,6 +51,7 @@ class Step:
 
 
 @lru_cache(maxsize=256)
+@collecting_later()
 def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> Plan:
     """For the phases `names` and their material. No array is touched. `counting`: with its load, which takes longer."""
     if setup.parts > 1 and names == ALL:

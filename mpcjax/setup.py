@@ -8,6 +8,7 @@ from functools import lru_cache
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax._collector import collecting_later
 from mpcjax._compat import x64_scope
 from mpcjax.certificates import Certificate
 from mpcjax.errors import BoundError
@@ -120,6 +121,7 @@ class Setup:
 
 
 @lru_cache(maxsize=256)
+@collecting_later()
 def _room(scheme: Shamir, rule: Rule, peers: int, length: int) -> int:
     """The most fractional bits that the certificate allows and at which nothing in `combine` could leave the field.
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from mpcjax import committee as committees
 from mpcjax import devices, prg
+from mpcjax._collector import collecting_later
 from mpcjax._compat import program_options
 from mpcjax.blocks import in_blocks, number_of_blocks
 from mpcjax.errors import Abort
@@ -233,7 +234,7 @@ def _begin(arrays: Any, programs: Programs, seed: Any, state: State, scratch: An
 
     Arrays that are bound to a device make other programs than their shapes tell: these compile when they are called.
     """
-    with _beginning:
+    with _beginning, collecting_later():
         if _bound((seed, arrays, state)):
             _refuse_early(programs)
         elif not programs[OFFLINE].begun:

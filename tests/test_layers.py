@@ -19,6 +19,7 @@ LAYERS = (
     "errors",
     "checks",
     "_compat",
+    "_collector",
     "net",  # bytes between processes: knows nothing of what they mean
     "work",
     "_trees",

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mpcjax._collector import collecting_later
 from mpcjax.fabric import Cut
 from mpcjax.phases import ALL, starting
 from mpcjax.rules import Public
@@ -51,6 +52,7 @@ class Programs:
 
 
 @lru_cache(maxsize=16)
+@collecting_later()
 def programs(setup: Setup) -> Programs:
     """Traces all phases for one member and one peer. No array is touched, nothing is compiled."""
     scheme = setup.scheme
