@@ -16,11 +16,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from mpcjax.grouping import Begin, Groups, Walk, beginning, of_all, seeds_of
 from mpcjax.lanes import side_by_side
 from mpcjax.phases import Output, State
+from mpcjax.planning import plan
 from mpcjax.rules import Public
 from mpcjax.setup import Setup
 from mpcjax.standing import Standing, joined
@@ -40,10 +42,16 @@ def in_passes(
     scratch: Callable[[], Any],
     begin: Begin,
 ) -> tuple[State, Standing]:
-    """The round of `updates [n, d]`, by arguments as those of `in_groups`. What follows the groups compiles when reached."""
+    """The round of `updates [n, d]`, by arguments as those of `in_groups`.
+
+    What follows the groups is traced before they deal, and compiles when reached.
+    """
     seeds = seeds_of(setup, seed, len(PIECES))
     of_groups, of_pieces = seeds[: setup.groups], seeds[setup.groups :]
     groups = Groups(setup, compiled(setup.part, SCORED), walk, of_groups, updates, public, scratch)
+    begin(groups.programs, of_groups[0], groups.start(0), jax.eval_shape(scratch))
+    for names in PIECES:
+        plan(setup, names)  # refuses here, not in the midst of a round, what cannot be traced
     # made here, for all lanes: two that ask for a program at the same time would compile it twice
     local = {names: compiled(setup.part, names) for names in (AGAIN, SUM, PROJECT)}
     lanes = side_by_side(functools.partial(_scored, groups, local), setup.lanes)

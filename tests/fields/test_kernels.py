@@ -106,6 +106,36 @@ def test_many_rows(field: Field, n: int, few: int, monkeypatch: pytest.MonkeyPat
     same(field, field.sum(x, 1), xo.sum(1))
 
 
+@pytest.mark.parametrize("field", [F31, F61], ids=lambda f: f"e{f.exponent}")
+@pytest.mark.parametrize("d", [1, 2, 9, 40, LONG])
+@pytest.mark.parametrize("signed", [False, True])
+def test_squares_of_what_is_shifted(field: Field, d: int, signed: bool) -> None:
+    """Every piece gets its own part of the shift, and what the last ones are filled up with gets none."""
+    x, xo = elements(field, (3, d), 1)
+    if signed:
+        x = np.random.default_rng(1).integers(-(1 << 31), 1 << 31, (3, d)).astype(np.int32)
+        xo = x.astype(object)
+    shift, shifto = elements(field, (d,), 2)
+    size = -(-d // 4)
+    w, wo = elements(field, (size,), 3)
+    x = jax.numpy.asarray(x)
+    same(field, kernels.square_terms(field, x, w, shift), square_terms(xo + shifto, wo))
+    same(field, kernels.square_terms(field, x, shift=shift), square_terms(xo + shifto, np.ones(size, object)))
+    same(field, kernels.square_terms(field, x, w), square_terms(xo, wo))
+
+
+@pytest.mark.parametrize(
+    ("row", "largest"),
+    [([-0.0], 0), ([3e38], 3e38), ([1, -2], 2), ([-3, 2, 1], 3), ([1, 2, -3], 3), ([0, 1e-45, -0.0], 1e-45),
+     ([-np.inf, 1], np.inf), ([1, np.inf, np.nan], np.nan), ([np.nan], np.nan), ([1, 2, -np.nan], np.nan)],
+)  # fmt: skip
+def test_the_largest_magnitude_and_whether_all_are_finite(row: list[float], largest: float) -> None:
+    """Of an odd and an even number of them, with the one that matters in either half; the least float32 is not zero."""
+    x = np.array([row, [1.0] * len(row)], np.float32)
+    np.testing.assert_array_equal(np.asarray(kernels.largest_magnitudes(x)), np.array([largest, 1], np.float32))
+    assert np.asarray(kernels.all_finite(x)).tolist() == [bool(np.isfinite(largest)), True]
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_squared_norms_are_exact_or_say_that_they_are_too_large(dtype: type) -> None:
     least, most = np.iinfo(dtype).min, np.iinfo(dtype).max

@@ -93,8 +93,8 @@ def test_who_proves_what_holds_of_another_vector_fails() -> None:
     scheme, length, wrong = Shamir(F61, 3, 1), 97, 0
     honest, state = PROOF.coefficients, {}
 
-    def adaptive(field: Any, x: Any, count: int, weights: Any = None) -> Any:
-        terms = honest(field, x, count, weights)
+    def adaptive(field: Any, x: Any, count: int, weights: Any, shift: Any) -> Any:
+        terms = honest(field, x, count, weights, shift)
         level = state.setdefault("level", 0)
         factor = state["form"].factors[level]
         if level:
@@ -133,8 +133,8 @@ def lied() -> list[Any]:
     """What comes of it where the first peer adds 1 to a coefficient of one level, for all levels: compiled once."""
     honest, lies = PROOF.coefficients, []
 
-    def coefficients(field: Any, x: Any, count: int, weights: Any = None) -> Any:
-        terms = honest(field, x, count, weights)
+    def coefficients(field: Any, x: Any, count: int, weights: Any, shift: Any) -> Any:
+        terms = honest(field, x, count, weights, shift)
         return terms.at[0, 0].set(field.add(terms[0, 0], lies.pop(0)))
 
     def program(rt: Runtime, x: Any, lie: Any) -> Any:

@@ -122,6 +122,28 @@ def test_programs_are_called_as_they_were_begun(
     assert bool(report.verified) and len(begun) > 9
 
 
+class Misshapen(mpcjax.rules.RSA):
+    """What is wrong with it shows in the last phase only."""
+
+    def finish(self, combined: Any, public: Any) -> Any:
+        return combined[:-1]
+
+
+@pytest.mark.parametrize("group", [None, 2], ids=["at once", "groups"])
+@pytest.mark.parametrize("bound", [False, True], ids=["anywhere", "bound to a device"])
+def test_what_cannot_be_traced_is_refused_before_anything_runs(
+    group: int | None, bound: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the second time, when programs of the first phases have been begun; and where none are."""
+    ran: list[Forwarding] = []
+    monkeypatch.setattr(Forwarding, "__call__", lambda self, *_: ran.append(self))
+    x = jax.device_put(jnp.ones((4, 7)), jax.devices()[0]) if bound else jnp.ones((4, 7))
+    for _ in range(2):
+        with pytest.raises(ValueError, match="finish returned"):
+            mpcjax.aggregate(x, Misshapen(), committee=mpcjax.simulate(3, group=group))
+    assert not ran
+
+
 def test_flags_of_the_user_come_before_options_of_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "")
     ours = program_options("cpu")

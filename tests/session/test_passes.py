@@ -16,6 +16,7 @@ from mpcjax.certificates import Certificate, Dealt, Equation, Norm
 from mpcjax.errors import BoundError
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
+from mpcjax.forwarding import Forwarding
 from mpcjax.planning import plan
 from mpcjax.prg import Stream
 from mpcjax.rules import RULES, Public, Rule
@@ -305,6 +306,21 @@ class Wrong(Fourth):
 def test_a_score_or_weights_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="score returned"):
         mpcjax.estimate(Wrong(), LENGTH, peers=PEERS, committee=mpcjax.simulate(3, group=GROUP), fraction_bits=4)
+
+
+class Misshapen(Fourth):
+    """What is wrong with it shows when all groups are through."""
+
+    def finish(self, combined: Any, public: Public) -> Any:
+        return combined[:-1]
+
+
+def test_what_cannot_be_traced_is_refused_before_any_group_deals(monkeypatch):
+    ran: list[Forwarding] = []
+    monkeypatch.setattr(Forwarding, "__call__", lambda self, *_: ran.append(self))
+    with pytest.raises(ValueError, match="finish returned"):
+        rounded(Misshapen(), GROUP, updates())
+    assert not ran
 
 
 def test_a_rule_needs_combine_or_both_parts():

@@ -16,7 +16,7 @@ from mpcjax.certificates import Bits, Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
 from mpcjax.forwarding import Forwarding
-from mpcjax.phases import PHASES
+from mpcjax.phases import PHASES, encoded, starting
 from mpcjax.planning import plan
 from mpcjax.rules import RULES, Public
 from mpcjax.runtime import Runtime
@@ -175,6 +175,31 @@ def test_an_honest_peer_that_would_fail_withdraws_and_shows_nothing(certificate)
         assert bool(ok) and np.asarray(accepted).tolist() == [True, True, False, True]
         seen.append(np.asarray(shown))
     np.testing.assert_array_equal(seen[0], seen[1])
+
+
+class Loud(mpcjax.rules.FLTrust):
+    """Of an update that begins with 1 the message fails: it is as long as nothing that is trusted."""
+
+    def local(self, update, peer, public):
+        own = super().local(update, peer, public)
+        return jnp.where(update[0] == 1, update.sum(), own)
+
+
+@pytest.mark.parametrize("rule", [mpcjax.rules.mean(limit=1.0), Loud()], ids=lambda rule: rule.certificate(3).name)
+def test_who_withdraws_deals_what_belongs_to_a_message_of_zeros(rule):
+    """Sums over the message that it keeps back would tell its length, or its trust score, in the helpers beside the zeros."""
+    setup = Setup(Shamir(F61, 3, 1), rule, PEERS, LENGTH)
+    reference = jnp.ones(LENGTH, jnp.float32) if "reference" in rule.needs else None
+    public = Public.of(PEERS, LENGTH, reference=reference)
+    updates = jnp.full((PEERS, LENGTH), 0.25, jnp.float32).at[2].set(jnp.arange(1, LENGTH + 1, dtype=jnp.float32))
+    integers, own = jax.jit(encoded, static_argnums=0)(setup, starting(updates, public))
+    certificate = setup.certificate.given(public, setup.bits)
+    found = certificate.helpers(F61, integers, setup.bits, own["sums"])
+    expected = certificate.helpers(F61, integers, setup.bits)
+    assert own["fits"].tolist() == [True, True, False, True]
+    assert len(own["sums"]) and not any(int(one[2]) for one in own["sums"])
+    np.testing.assert_array_equal(found, expected)
+    assert not np.any(integers[2]) and np.any(np.asarray(found)[2] != np.asarray(found)[0])
 
 
 def test_the_bound_of_a_projection_is_what_the_certificate_lets_through():
