@@ -10,7 +10,7 @@ import numpy as np
 
 from mpcjax.fields import kernels
 
-ROW = 64  # numbers that are added up one after the other
+ROW = 32  # numbers that are added up one after the other
 
 
 def norm(x: Any) -> Any:
