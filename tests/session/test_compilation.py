@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -17,10 +16,9 @@ import pytest
 import mpcjax
 from mpcjax import simulator
 from mpcjax._compat import program_options
-from mpcjax.certificates import Certificate, Signs
 from mpcjax.forwarding import Forwarding
-from mpcjax.rules import Public, Rule
-from mpcjax.secret import mask
+from mpcjax.rules import Public
+from tests.session._squared import Squared
 
 ROUNDS = """
 import json, sys
@@ -64,26 +62,13 @@ def test_nothing_is_compiled_twice(tmp_path: Path) -> None:
     assert again["missed"] == 0 and again["found"] >= first["missed"], "nor does the next process"
 
 
-@dataclasses.dataclass(frozen=True)
-class Settled(Rule):
+class Settled(Squared):
     """Goes through the phases of FLTrust, with a reference too, and takes a third of its time to compile."""
 
-    name = "settled"
-    additive = True
     takes = ("reference",)
 
     def local(self, update: Any, peer: Any, public: Public) -> Any:
-        least = 0 if public.reference is None else public.reference  # it is tried without
-        return jnp.where(update < least, -1.0, 1.0)
-
-    def certificate(self, peers: int) -> Certificate:
-        return Signs()
-
-    def combine(self, messages: Any, public: Public) -> Any:
-        return mask(messages, public.accepted).sum(0)
-
-    def settle(self, total: Any, public: Public) -> Any:
-        return total * total
+        return super().local(update if public.reference is None else update - public.reference, peer, public)
 
 
 @pytest.mark.parametrize(

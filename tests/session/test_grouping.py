@@ -17,7 +17,7 @@ import pytest
 import mpcjax
 from mpcjax import simulator
 from mpcjax._compat import x64
-from mpcjax.certificates import Certificate, Signs
+from mpcjax.certificates import Signs
 from mpcjax.errors import BoundError, OrderError
 from mpcjax.fabric import Entry, Simulated
 from mpcjax.fields import F61
@@ -25,12 +25,12 @@ from mpcjax.lanes import Clock, side_by_side
 from mpcjax.phases import GROUPED, Output, last_of, starting
 from mpcjax.planning import plan
 from mpcjax.protocols import open_output
-from mpcjax.rules import RULES, Public, Rule
-from mpcjax.secret import mask
+from mpcjax.rules import RULES, Public
 from mpcjax.session import run_offline
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.standing import Standing, joined, run_phase
+from tests.session._squared import Squared
 
 PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up
 KEY = np.arange(8, dtype=np.uint32)
@@ -38,30 +38,6 @@ KEY = np.arange(8, dtype=np.uint32)
 
 def updates() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(PEERS, LENGTH)).astype(np.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class Squared(Rule):
-    """The squares of the sum of all messages but the last number, times that: products of what no group has."""
-
-    name = "squared"
-    additive = True
-    takes = ("center",)
-
-    def local(self, update: Any, peer: Any, public: Public) -> Any:
-        return jnp.append(jnp.where(update < 0, -1.0, 1.0), 1.0)
-
-    def message_length(self, length: int) -> int:
-        return length + 1
-
-    def certificate(self, peers: int) -> Certificate:
-        return Signs()
-
-    def combine(self, messages: Any, public: Public) -> Any:
-        return mask(messages, public.accepted).sum(0)
-
-    def settle(self, total: Any, public: Public) -> Any:
-        return total[:-1] * total[:-1] * total[-1:]
 
 
 def extras(rule: str) -> dict:
