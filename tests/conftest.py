@@ -36,7 +36,7 @@ from mpcjax import _compat  # noqa: E402
 
 MAPPINGS = 40_000
 # Tracing makes very many objects, few of them in cycles: at Python's own thresholds (700, 10, 10) looking for cycles took a
-# sixth of the tests' time. Memory is hardly more.
+# sixth of the time of some of tests/session (of all tests it was not measured). Memory there: 758 to 793 MB.
 GARBAGE_THRESHOLDS = (50_000, 50, 1000)
 USER_FOLDERS = ("api", "attacks", "train", "experiments", "benchmarks", "net")
 

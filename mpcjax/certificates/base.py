@@ -79,7 +79,7 @@ class Equation:
 class Certificate(abc.ABC):
     """One accepted/rejected bit per peer. Subclasses are frozen dataclasses.
 
-    Attributes: `spreads`, whether it can be shown of messages in slices on several devices: all but `holds` and
+    Attributes: `spreads`, whether it can be shown of messages in slices on several devices: all but `sums`, `holds` and
     `fraction_bits` then see slices (`rt.spread`, or `spread=` on the peer's side, tells the whole length and adds up over the
     devices), helpers and responses are short, and every message is part of a quadratic form. `filler`: an encoded
     coordinate that is always legal, with which the last slice is filled up. `coordinatewise`: it holds of a message where it
