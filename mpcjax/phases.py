@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -237,6 +238,8 @@ def _verify(rt: Runtime, setup: Setup, state: State) -> State:
 def _open(rt: Runtime, setup: Setup, state: State) -> State:
     """Open the output to all, check the opening, and let everybody finish."""
     output: Output = state["output"]
+    if setup.spread.axis is not None:
+        _require_finish(setup, output, state["public"])
     opened = Output(open_output(rt, output.shares, "output"), output.scale)
     verify(rt)
     kept = {key: state[key] for key in ("finite", "well", "certified")} | {"accepted": state["public"].accepted}
@@ -246,6 +249,17 @@ def _open(rt: Runtime, setup: Setup, state: State) -> State:
         return {**kept, "public": state["public"], "output": opened}
     value = finished(setup, opened, state["public"])
     return {**kept, "value": jnp.where(rt.verified, value, jnp.nan)}
+
+
+def _require_finish(setup: Setup, output: Output, public: Public) -> None:
+    """Devices have slices, so everybody finishes outside this program: what `finish` may not return is found while tracing it."""
+
+    def whole(x: Any) -> Any:
+        return None if x is None else jax.ShapeDtypeStruct((setup.length,), x.dtype)
+
+    vectors = {name: whole(getattr(public, name)) for name in ("center", "reference")}
+    opened = dataclasses.replace(output, shares=whole(output.shares))
+    jax.eval_shape(partial(finished, setup), opened, dataclasses.replace(public, **vectors))
 
 
 def finished(setup: Setup, opened: Output, public: Public) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -16,6 +17,8 @@ import pytest
 from jax.sharding import Mesh
 
 import mpcjax
+from mpcjax.lanes import Clock
+from mpcjax.rules import RSA
 
 WORKER = Path(__file__).with_name("mesh_worker.py")
 ROOT = Path(__file__).parents[2]
@@ -110,3 +113,23 @@ def test_what_does_not_run_on_a_mesh_is_refused():
         mpcjax.simulate(3, mesh=mesh(), field=31)
     with pytest.raises(ValueError, match="'parameters'"):
         mpcjax.simulate(3, mesh=Mesh(np.array(jax.devices()[:1]), ("data",)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cut(RSA):
+    """Returns fewer numbers than there are parameters."""
+
+    name = "cut"
+
+    def finish(self, combined, public):
+        return super().finish(combined, public)[:-1]
+
+
+@pytest.mark.user
+@pytest.mark.parametrize("sizes", [{}, {"group": 2}])
+def test_a_wrong_finish_is_refused_before_anything_is_dealt(monkeypatch, sizes):
+    """Devices have slices, so everybody finishes outside the compiled phases, when all is opened."""
+    monkeypatch.setattr(Clock, "runs", lambda self, name: pytest.fail(f"{name} has begun"))
+    committee = mpcjax.simulate(3, mesh=mesh(), **sizes)
+    with pytest.raises(ValueError, match=r"cut.*finish.*shape"):
+        mpcjax.aggregate(np.ones((4, 6), np.float32), _Cut(1.0), committee=committee, key=np.zeros(8, np.uint32))
