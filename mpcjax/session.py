@@ -12,7 +12,7 @@ from typing import Any
 from mpcjax.fabric import Fabric
 from mpcjax.offline import Demand, Stock
 from mpcjax.phases import ALL, State, starting
-from mpcjax.planning import plan
+from mpcjax.planning import demands
 from mpcjax.rules import Public
 from mpcjax.setup import Setup
 from mpcjax.standing import Standing, fresh_standing, prepared, run_phase, runtime_of, standing_of
@@ -21,10 +21,10 @@ from mpcjax.standing import Standing, fresh_standing, prepared, run_phase, runti
 def run_offline(setup: Setup, fabric: Fabric, seed: Any, names: tuple[str, ...] = ALL) -> tuple[list[Stock], Standing]:
     """Verified material for the online phases `names`; where these take none, nothing happens."""
     standing = fresh_standing(setup.scheme.parties)
-    demands = plan(setup, names).demands
+    each = list(demands(setup, names))
     rt = runtime_of("offline", setup, fabric, seed, None, standing)
-    stock = prepared(rt, sum(demands, Demand()))
-    return stock.split(list(demands)), standing_of(rt, standing)
+    stock = prepared(rt, sum(each, Demand()))
+    return stock.split(each), standing_of(rt, standing)
 
 
 def run_round(setup: Setup, fabric: Fabric, seed: Any, updates: Any, public: Public) -> tuple[State, Standing]:

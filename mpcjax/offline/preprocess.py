@@ -8,6 +8,7 @@ handed out: a "bit" that is not a bit, or a triple with an error, would turn a l
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -26,7 +27,7 @@ from mpcjax.sharing import Shamir
 
 def prepare(rt: Runtime, demand: Demand) -> Stock:
     """Verified material that meets `demand`. On any failed check: `Abort` (or a false verdict inside a trace)."""
-    inner, _ = count(lambda abstract: _derive(abstract, demand), rt.scheme)
+    inner = _taken(rt.scheme, demand)
     base, inner = (Demand(random=d.random, double=d.double, zero=d.zero) for d in (demand, inner))
     both = base + inner
     source = replicated if replicated.suits(rt.scheme) else hyperinvertible
@@ -46,6 +47,12 @@ def count(program: Any, scheme: Shamir) -> tuple[Demand, Ledger]:
 
     jax.eval_shape(abstract, jax.ShapeDtypeStruct((8,), jnp.uint32))
     return counter.demand, fabric.ledger
+
+
+@lru_cache(maxsize=256)
+def _taken(scheme: Shamir, demand: Demand) -> Demand:
+    """Of what bits and triples are made."""
+    return count(lambda abstract: _derive(abstract, demand), scheme)[0]
 
 
 def _derive(rt: Runtime, demand: Demand) -> Stock:

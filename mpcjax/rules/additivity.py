@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.rules.base import Public, Rule
+from mpcjax.rules.calling import explained
 
 CLOSE = 1e-3  # of the largest number: float32 adds up in another order, and a wrong rule is off by a factor
 
@@ -56,14 +58,20 @@ def require_coordinatewise(rule: Rule, peers: int) -> None:
     updates = ((limit if isinstance(limit, float | int) else 1.0) * rng.normal(size=(peers, 6))).astype(np.float32)
     reference = updates.mean(0) if "reference" in rule.needs else None
 
+    @jax.jit  # its operations one by one would be compiled one by one
+    def plain(part: Any, own: Any) -> Any:
+        return rule.plain(part, Public.of(*part.shape, reference=own))
+
     def of(columns: slice) -> np.ndarray:
-        own = None if reference is None else jnp.asarray(reference[columns])
-        part = jnp.asarray(updates[:, columns])
-        return np.asarray(rule.plain(part, Public.of(*part.shape, reference=own)), np.float64)
+        own = None if reference is None else reference[columns]
+        return np.asarray(plain(updates[:, columns], own), np.float64)
 
     legal = "Legal are rules in which no parameter depends on another one of the same or another peer; leave `coordinatewise` out"
     try:
-        whole, parts = of(slice(None)), np.concatenate([of(slice(0, 3)), of(slice(3, None))])
+        with explained(rule, "plain"):
+            whole, parts = of(slice(None)), np.concatenate([of(slice(0, 3)), of(slice(3, None))])
+    except jax.errors.JAXTypeError:
+        raise  # it cannot be compiled, whatever the number of parameters
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"rule {rule.name!r} says that it is coordinate-wise, and does not run on 6 parameters or 3. {legal}"
@@ -89,6 +97,10 @@ def _tried(rule: Rule, length: int) -> Iterator[np.ndarray]:
 
 
 def _of(rule: Rule, messages: Any, length: int) -> np.ndarray:
+    return np.asarray(_combined(rule, length, messages), np.float64)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _combined(rule: Rule, length: int, messages: Any) -> Any:
     reference = jnp.ones((length,), jnp.float32) if "reference" in rule.needs else None
-    public = Public.of(messages.shape[0], length, reference=reference)
-    return np.asarray(rule.combine(jnp.asarray(messages), public), np.float64)
+    return rule.combine(messages, Public.of(messages.shape[0], length, reference=reference))

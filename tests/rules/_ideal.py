@@ -23,6 +23,7 @@ from mpcjax.secret import Secret
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from tests.circuits._stock import runtime
+from tests.rules._plain import finish, messages
 
 SCHEME = Shamir(F61, 3, 1)
 
@@ -125,7 +126,7 @@ def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
     n, length = x.shape
     setup = Setup(SCHEME, rule, n, length)
     bits, bound = setup.bits, setup.bound
-    local = jax.jit(jax.vmap(rule.local, in_axes=(0, 0, None)))(jnp.asarray(x, jnp.float32), jnp.arange(n), public)
+    local = messages(rule, x.astype(np.float32), public)
     rounded = np.trunc if setup.certificate.inward else np.round
     integers = rounded(np.where(np.asarray(public.accepted)[:, None], local, 0).astype(float) * 2.0**bits)
     used = tuple(getattr(circuits, one.__name__) for one in IDEAL)
@@ -135,4 +136,4 @@ def on_secrets(rule: Rule, x: np.ndarray, public: Public) -> np.ndarray:
     assert shape == (length,)
     found = value(shares)
     assert np.abs(np.asarray(found)).max() <= most
-    return np.asarray(rule.finish(fixed.decode(F61, SCHEME.reconstruct(shares), scale), public))
+    return np.asarray(finish(rule, fixed.decode(F61, SCHEME.reconstruct(shares), scale), public))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Collection, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from mpcjax.secret import Secret
 from mpcjax.setup import Setup
 from tests.api import _reference as reference
 from tests.rules._ideal import SCHEME, on_secrets
+from tests.rules._plain import of_accepted
 
 PEERS, LENGTH = 9, 6
 
@@ -32,23 +32,11 @@ def updates(seed: int = 0, peers: int = PEERS, outliers: int = 2) -> np.ndarray:
     return x.astype(np.float32)
 
 
-@lru_cache
-def plainly(rule: Rule) -> Callable[[Any, Public], Any]:
-    """One program, for all tests of a rule: its operations one by one would be compiled one by one."""
-
-    @jax.jit
-    def run(x: Any, public: Public) -> Any:
-        messages = jax.vmap(rule.local, in_axes=(0, 0, None))(x, jnp.arange(len(x)), public)
-        return rule.finish(rule.combine(jnp.where(public.accepted[:, None], messages, 0), public), public)
-
-    return run
-
-
 def both(rule: Rule, x: np.ndarray, accepted: Any = None) -> tuple[Any, Any]:
     """On secrets and plainly."""
     accepted = jnp.ones(len(x), bool) if accepted is None else jnp.asarray(accepted)
     public = dataclasses.replace(Public.of(*x.shape), accepted=accepted, weights=accepted.astype(jnp.float32))
-    return on_secrets(rule, x, public), plainly(rule)(jnp.asarray(x), public)
+    return on_secrets(rule, x, public), of_accepted(rule, x, public)
 
 
 def mixed(x: np.ndarray, f: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from tests.api._reference import multi_krum
 from tests.circuits._stock import QUICK, HostDealer, centred, reveal, runtime
+from tests.rules._plain import of_messages, plain
 
 SCHEME, PEERS, LENGTH, BOUND = Shamir(F61, 3, 1), 6, 3, 100
 ALL = np.ones(PEERS, bool)
@@ -81,7 +82,7 @@ def both_forms(rule: MultiKrum, x: np.ndarray, accepted: np.ndarray) -> tuple[An
     x = np.where(accepted[:, None], x, 0)
     known = public(jnp.asarray(accepted))
     secret = rule.finish(combined(rule, len(x))(x, accepted), known)
-    return secret, rule.finish(rule.combine(jnp.asarray(x, jnp.float32), known), known)
+    return secret, of_messages(rule, x.astype(np.float32), known)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -109,7 +110,7 @@ def test_the_fewest_peers(rule: MultiKrum) -> None:
 @pytest.mark.parametrize(("peers", "f", "select"), [(5, 1, None), (9, 2, 3), (9, 0, 9), (12, 4, 1), (4, None, None)])
 def test_plain_is_the_reference(peers: int, f: int | None, select: int | None, neighbours: str) -> None:
     x = np.random.default_rng(peers).normal(size=(peers, 40)).astype(np.float32)
-    found = MultiKrum(f=f, select=select, neighbours=neighbours).plain(jnp.asarray(x))
+    found = plain(MultiKrum(f=f, select=select, neighbours=neighbours), x, Public.of(*x.shape))
     expected = multi_krum(x.astype(float), f, select, 1 if neighbours == "byzfl" else 2)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

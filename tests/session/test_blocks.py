@@ -381,6 +381,19 @@ def test_what_is_not_coordinatewise_is_refused_before_anything_runs(rule, messag
         rounded(rule, updates())
 
 
+@dataclasses.dataclass(frozen=True)
+class Choosing(Agreement):
+    name = "choosing"
+
+    def finish(self, combined: Any, public: Public) -> Any:
+        return combined if combined.sum() > 0 else -combined
+
+
+def test_a_rule_that_cannot_be_compiled_is_told_so_and_not_that_it_depends_on_the_length():
+    with pytest.raises(TypeError, match=r"rule 'choosing', plain, .*combined.sum.*choose by jnp.where"):
+        rounded(Choosing(), updates())
+
+
 def test_how_many_blocks():
     def count(rule: Any, peers: int, length: int, block: int | None = None) -> int:
         return setup_of(rule, mpcjax.simulate(5, block=block), peers, length).blocks
