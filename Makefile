@@ -48,7 +48,7 @@ comma := ,
 help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.installed-train$(ACCELERATOR:%=-%) ## train 25 peers, 5 of them malicious, under MPC; at most five minutes
+demo: $(VENV)/.installed-train$(ACCELERATOR:%=-%) ## train 25 peers, 5 of them malicious, under MPC; some minutes
 	$(PY) -m experiments.demo $(DEMO_ARGS)
 
 demo-network: $(VENV)/.installed-train-peer ## seven processes train together over TLS, one is killed, one cheats; some minutes

@@ -163,7 +163,13 @@ def estimate(
         peers, committee: number of peers that deal, and who computes, from `mpcjax.simulate`.
         rates: of a machine, from `mpcjax.costs.calibrate()`; without them no time to compute is predicted.
     """
+    if rates is not None and not isinstance(rates, Rates):
+        raise ValueError(f"rates={rates!r}: legal is what mpcjax.costs.calibrate() returns")
     length = size_of(params)
+    if length < 1:
+        raise ValueError(
+            f"params={params!r}: legal are a tree like one update, or the number of its parameters, from 1"
+        )
     cost = cost_of(setup_of(resolve(rule), committee, peers, length, fraction_bits), counting=True)
     return dataclasses.replace(cost, rates=rates)
 
@@ -177,6 +183,8 @@ def setup_of(
     """
     if not isinstance(committee, Committee):
         raise ValueError(f"committee={committee!r}: make one with mpcjax.simulate(parties=5, threshold=2)")
+    if isinstance(peers, bool) or not isinstance(peers, int | np.integer):
+        raise ValueError(f"peers={peers!r}: legal are whole numbers from 3")
     if peers < 3:
         raise ValueError(f"{peers} peers: at least 3 are needed for a committee of which one member may be corrupt")
     if peers < committee.parties:
@@ -216,12 +224,12 @@ COARSE = 14  # bits of the largest message that are left at least without a word
 def say_if_nobody(setup: Setup, report: Report) -> None:
     """Logs a warning where the value of a round is the rule's of no update at all, which looks like any other."""
     if not np.any(report.accepted):
+        passing = f"messages must pass {setup.certificate!r}: clip updates to it in the rule's `local`, or raise the rule's limit"
         LOG.warning(
-            "none of %d updates was accepted, so the value of rule %r is that of nothing: report.excluded says why. Messages "
-            "must pass %r: clip updates to it in the rule's `local`, or make the rule with a larger limit",
+            "mpcjax: none of %d updates was accepted, so the value of rule %r is that of nothing: report.excluded says why; %s",
             setup.peers,
             setup.rule.name,
-            setup.certificate,
+            passing if np.any(report.finite) else "not one is finite, so look at how they are made",
         )
 
 
@@ -234,7 +242,7 @@ def _warn_of_coarse(setup: Setup) -> None:
         f"rule {setup.rule.name!r}: messages of up to {limit:g} get {setup.bits} fractional bits only, as `combine` has room for "
         f"no more in the field of {setup.scheme.field.exponent} bits; round what grows in it by mpcjax.secret.rescale, lower "
         "the limit, or accept this by fraction_bits=",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -22,14 +22,22 @@ def require_committee(
 ) -> None:
     """`ValueError` for what `mpcjax.simulate` does not take."""
     if field not in EXPONENTS:
-        raise ValueError(f"field={field!r}: legal Mersenne exponents are {', '.join(map(str, EXPONENTS))}")
+        tiny = ", ".join(str(e) for e in EXPONENTS if e < 31)
+        raise ValueError(
+            f"field={field!r}: legal Mersenne exponents are 61, the default, and 31 for short messages; {tiny} are for tests"
+        )
     for name, value in {"parties": parties, "threshold": threshold, "attempts": attempts}.items():
         if (isinstance(value, bool) or not isinstance(value, (int, np.integer))) and not (
             name == "threshold" and value is None
         ):
             raise ValueError(f"{name}={value!r}: legal are whole numbers")
-    if parties < 2:
-        raise ValueError(f"parties={parties}: a committee has at least 2 members, and 3 to withstand a corrupt one")
+    if parties < 3:
+        raise ValueError(f"parties={parties}: a committee has at least 3 members, to withstand a corrupt one")
+    if threshold is not None and threshold < 1:
+        raise ValueError(
+            f"threshold={threshold}: legal are 1 to {(parties - 1) // 2}, the corrupt members withstood; with none every member "
+            "would see all updates"
+        )
     if attempts < 1:
         raise ValueError(f"attempts={attempts}: at least one committee must be tried")
     for name, size in sizes.items():
@@ -87,7 +95,10 @@ def _weights(weights: Any, peers: int) -> Any:
     """In [0, 1], the largest 1, rounded to the fixed-point grid on which they are used."""
     if weights is None:
         return jnp.ones((peers,), jnp.float32)
-    weights = jnp.asarray(weights, jnp.float32)
+    try:
+        weights = jnp.asarray(weights, jnp.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"weights={weights!r}: legal is an array of shape ({peers},), one weight per peer") from error
     if weights.shape != (peers,):
         raise ValueError(f"weights has shape {weights.shape}: legal is ({peers},), one weight per peer")
     if _compat.is_concrete(weights):
@@ -121,7 +132,7 @@ def key_of(key: Any, inside: bool) -> Any:
         if inside:
             raise ValueError(f"inside jit, vmap or scan pass key=, 256 bits made outside: {hint}; and round= in a scan")
         key = os.urandom(32)
-    if isinstance(key, bytes):
+    if isinstance(key, bytes | bytearray):
         if len(key) != 32:
             raise ValueError(f"key has {len(key)} bytes: legal are 32, such as {hint}")
         key = np.frombuffer(key, "<u4").astype(np.uint32)
@@ -135,7 +146,12 @@ def key_of(key: Any, inside: bool) -> Any:
 
 def round_of(round: Any) -> Any:
     """The number of a round, which may be traced."""
-    whole = jnp.issubdtype(jnp.result_type(round), jnp.integer)
-    if not whole or jnp.ndim(round) or (_compat.is_concrete(round) and not 0 <= int(round) < 1 << 32):
+    whole = isinstance(round, int) or jnp.issubdtype(getattr(round, "dtype", None), jnp.integer)
+    if (
+        not whole
+        or isinstance(round, bool)
+        or jnp.ndim(round)
+        or (_compat.is_concrete(round) and not 0 <= int(round) < 1 << 32)
+    ):
         raise ValueError(f"round={round!r}: legal are integers from 0 to 2^32 - 1, a new one for every call with a key")
     return round

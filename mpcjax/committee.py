@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from numbers import Integral, Real
 
 PROTOCOLS = ("shamir", "robust", "spdz")
 
@@ -34,8 +35,9 @@ def committee_size(peers: int, corrupt: float, *, protocol: str = "shamir", secu
         if _tail(peers, bad, size, tolerated(size, protocol)) <= limit:
             return size
     raise ValueError(
-        f"no committee of {peers} peers with {bad} corrupt ones keeps at most {tolerated(peers, protocol)} of {peers} "
-        f"(protocol {protocol!r}) except with chance 2^-{security_bits}; fewer corrupt peers or another protocol is needed"
+        f"corrupt={corrupt}: of {peers} peers {bad} would be corrupt, and even a committee of all of them withstands "
+        f"{tolerated(peers, protocol)} under protocol {protocol!r}; legal are fewer corrupt peers, or a larger chance than "
+        f"2^-{security_bits} that a committee has too many (security_bits=)"
     )
 
 
@@ -45,13 +47,13 @@ def tolerated(size: int, protocol: str = "shamir") -> int:
 
 
 def _corrupt_count(peers: int, corrupt: float) -> int:
-    if peers < 2:
-        raise ValueError(f"peers={peers}: at least 2 are needed")
-    if not math.isfinite(corrupt):
-        raise ValueError(f"corrupt={corrupt}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
+    if isinstance(peers, bool) or not isinstance(peers, Integral) or peers < 2:
+        raise ValueError(f"peers={peers!r}: legal are whole numbers from 2")
+    if not isinstance(corrupt, Real) or not math.isfinite(corrupt):
+        raise ValueError(f"corrupt={corrupt!r}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
     bad = math.ceil(corrupt * peers - 1e-9) if corrupt < 1 else int(corrupt)
     if not 0 <= bad < peers or (corrupt >= 1 and bad != corrupt):
-        raise ValueError(f"corrupt={corrupt}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
+        raise ValueError(f"corrupt={corrupt!r}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
     return bad
 
 

@@ -39,12 +39,15 @@ def test_smallest_by_the_hypergeometric_tail(peers, bad, protocol):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((10, 0.6), "no committee"),
+        ((10, 0.6), "even a committee of all of them withstands 4"),
         ((1, 0), "peers=1"),
         ((10, 1.5), "corrupt=1.5"),
         ((10, -1), "corrupt=-1"),
         ((10, 10), "corrupt=10"),
         ((10, math.nan), "corrupt=nan"),
+        ((10, 5), "of 10 peers 5 would be corrupt.*protocol 'shamir'.*legal are fewer"),
+        ((10, "1"), "corrupt='1'"),
+        (("10", 1), "peers='10'"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -196,6 +196,20 @@ def unhashable() -> mpcjax.Rule:
     return rule
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(peers="8"), "peers='8'"),
+        (dict(params=-1), "params=-1.*number of its parameters"),
+        (dict(rates=3), "calibrate"),
+    ],
+)
+def test_wrong_estimates_say_what_is_legal(arguments, message):
+    given = dict(rule="mean", params=30, peers=PEERS, committee=COMMITTEE) | arguments
+    with pytest.raises(ValueError, match=message):
+        mpcjax.estimate(**given)
+
+
 @pytest.mark.parametrize("params", [1e6, {"w": 3.0}])
 def test_a_number_of_parameters_is_whole(params):
     with pytest.raises(ValueError, match=r"params.* is .*legal are arrays"):
@@ -229,6 +243,9 @@ WRONG = {
     "unhashable rule": (lambda: dict(rule=unhashable()), "frozen=True"),
     "fractional round": (lambda: dict(round=1.5), r"round=1.5"),
     "negative round": (lambda: dict(round=-1), r"round=-1"),
+    "round in words": (lambda: dict(round="1"), r"round='1'"),
+    "true round": (lambda: dict(round=True), r"round=True"),
+    "weights in words": (lambda: dict(rule="mean", weights="abc"), r"weights='abc': legal.*\(8,\)"),
     "weights shape": (lambda: dict(rule="mean", weights=np.ones(3)), r"legal is \(8,\)"),
     "negative weight": (lambda: dict(rule="mean", weights=-np.ones(8)), r"weights\[0\]=-1"),
     "zero weights": (lambda: dict(rule="mean", weights=np.zeros(8)), "all weights are zero"),
@@ -255,7 +272,9 @@ def test_wrong_arguments_say_what_is_legal(case):
     [
         (dict(parties=4, threshold=2), "honest majority"),
         (dict(parties=1), "parties"),
+        (dict(parties=2), "at least 3 members"),
         (dict(parties=5, threshold=-1), "threshold=-1"),
+        (dict(parties=5, threshold=0), "threshold=0: legal are 1 to 2.*every member would see"),
         (dict(parties=5.0), "parties=5.0"),
         (dict(parties=5, field=60), "legal Mersenne"),
         (dict(parties=9, field=3), "non-zero points"),

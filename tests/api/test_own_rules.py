@@ -135,8 +135,9 @@ def _grows(messages: Any) -> Any:
 
 
 def test_few_bits_are_warned_of() -> None:
-    with pytest.warns(UserWarning, match=r"messages of up to 10 get \d fractional bits only.*rescale"):
+    with pytest.warns(UserWarning, match=r"messages of up to 10 get \d fractional bits only.*rescale") as warned:
         mpcjax.estimate(own(_grows, limit=10.0), 100, peers=10, committee=COMMITTEE)
+    assert warned[0].filename == __file__, "the line of the caller"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         mpcjax.estimate(own(total), 100, peers=10, committee=COMMITTEE)

@@ -276,6 +276,17 @@ def test_another_reference_has_another_fingerprint() -> None:
     assert marks[0] == marks[1] and marks[0] not in marks[2:] and len(marks[0]) == 40 and 5 < sum(marks[0]) < 35
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form for CPUs")
+def test_the_numbers_of_a_fingerprint_are_not_worked_out_while_compiling() -> None:
+    """Of a seed that is a constant XLA's interpreter would, a minute long for some tens of thousands."""
+
+    def fingerprint(reference: Any) -> Any:
+        return Trust(peers=3).given(SimpleNamespace(reference=reference), 20).fingerprint(F61)
+
+    compiled = jax.jit(fingerprint).lower(jax.ShapeDtypeStruct((20_000,), jnp.float32)).compile()
+    assert "reduce-window" in compiled.as_text()
+
+
 class Unsettled(FLTrust):
     """Nothing is divided, so that there is room in a small field."""
 
