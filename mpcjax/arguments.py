@@ -146,7 +146,7 @@ def key_of(key: Any, inside: bool) -> Any:
 
 def round_of(round: Any) -> Any:
     """The number of a round, which may be traced."""
-    whole = isinstance(round, int) or jnp.issubdtype(getattr(round, "dtype", None), jnp.integer)
+    whole = isinstance(round, int) or jnp.issubdtype(getattr(round, "dtype", np.dtype(float)), jnp.integer)
     if (
         not whole
         or isinstance(round, bool)
