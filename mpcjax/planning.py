@@ -73,7 +73,7 @@ def demands(setup: Setup, names: tuple[str, ...]) -> Iterator[Demand]:
     """What each of the phases `names` takes, one by one: none is traced before it is asked for."""
     chain = names if names in LOCAL else _chain_of(setup, names)
     for name in names:
-        yield Demand() if names in LOCAL else _walk(setup, chain).step(chain.index(name)).demand
+        yield Demand() if names in LOCAL else _walk(setup, chain, False).step(chain.index(name)).demand
 
 
 def _chain_of(setup: Setup, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ def _chain(setup: Setup) -> tuple[str, ...]:
 def state_after(setup: Setup, name: str) -> State:
     """Shapes of what a phase returns."""
     chain = _chain(setup)
-    return _walk(setup, chain).step(chain.index(name)).state
+    return _walk(setup, chain, False).step(chain.index(name)).state
 
 
 def _plan_in_groups(setup: Setup, counting: bool) -> Plan:
@@ -180,7 +180,7 @@ def _walked(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> tup
 
 
 @lru_cache(maxsize=256)
-def _walk(setup: Setup, chain: tuple[str, ...], counting: bool = False) -> Walk:
+def _walk(setup: Setup, chain: tuple[str, ...], counting: bool) -> Walk:
     return Walk(setup, chain, counting)
 
 

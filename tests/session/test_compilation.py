@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import pytest
 
 import mpcjax
-from mpcjax import simulator
+from mpcjax import planning, simulator
 from mpcjax._compat import program_options
 from mpcjax.forwarding import Forwarding
+from mpcjax.phases import ALL
 from mpcjax.rules import Public
 from tests.session._squared import Squared
 
@@ -135,3 +136,18 @@ def test_flags_of_the_user_come_before_options_of_the_programs(monkeypatch: pyte
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
     level = ours.pop("xla_backend_optimization_level")
     assert level == 2 and program_options("cpu") == ours and program_options("tpu") == {}
+
+
+def test_a_round_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its programs need, what they are begun with, and what its report says: of the same walk through the phases."""
+    traced = list[str]()
+    after = planning.Walk._next
+
+    def counted(walk: planning.Walk, name: str) -> planning.Step:
+        traced.append(name)
+        return after(walk, name)
+
+    monkeypatch.setattr(planning.Walk, "_next", counted)
+    x = jnp.arange(60.0).reshape(4, 15) / 60
+    mpcjax.aggregate({"w": x}, Squared(), committee=mpcjax.simulate(3))
+    assert sorted(traced) == sorted(ALL)
