@@ -51,8 +51,8 @@ def simulate(
     only one process per party does.
 
     Args:
-        parties: committee size m.
-        threshold: t, the corrupt members withstood; by default the largest honest-majority one, (m - 1) // 2. With
+        parties: committee size m, 3 at least.
+        threshold: t, the corrupt members withstood, 1 at least; by default the largest honest-majority one, (m - 1) // 2. With
             t < m / 3 the online phases are *robust*: wrong shares are corrected, their senders named, and the round goes
             on (the offline phase, which touches no input, can be stopped and is then repeated).
         field: Mersenne exponent, 61 by default.

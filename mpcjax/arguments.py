@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from typing import Any
 
 import jax
@@ -98,7 +99,9 @@ def _weights(weights: Any, peers: int) -> Any:
     try:
         weights = jnp.asarray(weights, jnp.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"weights={weights!r}: legal is an array of shape ({peers},), one weight per peer") from error
+        raise ValueError(
+            f"weights={reprlib.repr(weights)}: legal is an array of shape ({peers},), one weight per peer"
+        ) from error
     if weights.shape != (peers,):
         raise ValueError(f"weights has shape {weights.shape}: legal is ({peers},), one weight per peer")
     if _compat.is_concrete(weights):

@@ -25,13 +25,14 @@ def committee_size(peers: int, corrupt: float, *, protocol: str = "shamir", secu
     >>> committee_size(100, 0.1), committee_size(100, 0.1, protocol="spdz")
     (21, 10)
     """
-    bad = _corrupt_count(peers, corrupt)
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol={protocol!r}: legal are {', '.join(map(repr, PROTOCOLS))}")
+    least = {"shamir": 3, "robust": 4, "spdz": 2}[protocol]  # that withstand one
+    bad = _corrupt_count(peers, corrupt, least)
     if not (isinstance(security_bits, int) and security_bits >= 0):
         raise ValueError(f"security_bits={security_bits}: legal are whole numbers from 0, 40 by default")
     limit = Fraction(1, 2**security_bits)
-    for size in range(2 if protocol == "spdz" else 3, peers + 1):
+    for size in range(least, peers + 1):
         if _tail(peers, bad, size, tolerated(size, protocol)) <= limit:
             return size
     raise ValueError(
@@ -46,10 +47,12 @@ def tolerated(size: int, protocol: str = "shamir") -> int:
     return {"shamir": (size - 1) // 2, "robust": (size - 1) // 3, "spdz": size - 1}[protocol]
 
 
-def _corrupt_count(peers: int, corrupt: float) -> int:
-    if isinstance(peers, bool) or not isinstance(peers, Integral) or peers < 2:
-        raise ValueError(f"peers={peers!r}: legal are whole numbers from 2")
-    if not isinstance(corrupt, Real) or not math.isfinite(corrupt):
+def _corrupt_count(peers: int, corrupt: float, least: int) -> int:
+    if isinstance(peers, bool) or not isinstance(peers, Integral) or peers < least:
+        raise ValueError(
+            f"peers={peers!r}: legal are whole numbers from {least}, the smallest committee that withstands anybody"
+        )
+    if isinstance(corrupt, bool) or not isinstance(corrupt, Real) or not math.isfinite(corrupt):
         raise ValueError(f"corrupt={corrupt!r}: legal are fractions in [0, 1) and whole numbers up to {peers - 1}")
     bad = math.ceil(corrupt * peers - 1e-9) if corrupt < 1 else int(corrupt)
     if not 0 <= bad < peers or (corrupt >= 1 and bad != corrupt):

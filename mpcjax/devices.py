@@ -55,7 +55,7 @@ def put_together(setup: Setup, mesh: Any, state: State, public: Public) -> State
     found, output = state.pop("public"), state.pop("output")
     whole = _here(mesh, output.shares).reshape(-1)[: setup.length]
     center, reference = (None if x is None else _here(mesh, x) for x in (public.center, public.reference))
-    public = Public(found.weights, found.accepted, center, reference)
+    public = Public(found.weights, found.accepted, center, reference, found.order)
     return {**state, "value": _finish(setup)(dataclasses.replace(output, shares=whole), public, np.array(True))}
 
 

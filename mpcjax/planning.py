@@ -50,10 +50,14 @@ class Step:
     state: Any = None
 
 
-@lru_cache(maxsize=256)
-@collecting_later()
 def plan(setup: Setup, names: tuple[str, ...] = ALL, counting: bool = False) -> Plan:
     """For the phases `names` and their material. No array is touched. `counting`: with its load, which takes longer."""
+    return _plan(setup, names, counting)  # one key for the same plan, however it is asked for
+
+
+@lru_cache(maxsize=256)
+@collecting_later()
+def _plan(setup: Setup, names: tuple[str, ...], counting: bool) -> Plan:
     if setup.parts > 1 and names == ALL:
         return (_plan_in_blocks if setup.blocks > 1 else _plan_in_groups)(setup, counting)
     if names in LOCAL:

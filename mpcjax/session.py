@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpcjax._collector import collecting_later
 from mpcjax.fabric import Fabric
 from mpcjax.offline import Demand, Stock
 from mpcjax.phases import ALL, State, starting
@@ -21,7 +22,8 @@ from mpcjax.standing import Standing, fresh_standing, prepared, run_phase, runti
 def run_offline(setup: Setup, fabric: Fabric, seed: Any, names: tuple[str, ...] = ALL) -> tuple[list[Stock], Standing]:
     """Verified material for the online phases `names`; where these take none, nothing happens."""
     standing = fresh_standing(setup.scheme.parties)
-    each = list(demands(setup, names))
+    with collecting_later():
+        each = list(demands(setup, names))
     rt = runtime_of("offline", setup, fabric, seed, None, standing)
     stock = prepared(rt, sum(each, Demand()))
     return stock.split(each), standing_of(rt, standing)

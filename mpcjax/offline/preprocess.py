@@ -51,7 +51,7 @@ def count(program: Any, scheme: Shamir) -> tuple[Demand, Ledger]:
 
 @lru_cache(maxsize=256)
 def _taken(scheme: Shamir, demand: Demand) -> Demand:
-    """Of what bits and triples are made."""
+    """Of what bits and triples are made. (Tests that change constants of protocols clear this.)"""
     return count(lambda abstract: _derive(abstract, demand), scheme)[0]
 
 

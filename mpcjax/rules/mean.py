@@ -20,7 +20,8 @@ class Mean(Rule):
     """sum_i w_i x_i / sum_i w_i (McMahan et al. 2017), with public weights read at 12 fractional bits of the largest.
 
     limit: a generous norm bound every update must meet (a longer one is left out, not clipped). It sets the precision:
-        the larger, the fewer fractional bits fit; the report states them.
+        the larger, the fewer fractional bits fit; the report states them. Coordinates below 2^-f are rounded away: lower it,
+        or scale the updates up, where they are that small.
 
     Error against float64: at most 2^-(f+1) per coordinate with f fractional bits, and 2^-24 relative.
     Cost: one opening per coordinate, two inner products per peer. Revealed: the output.

@@ -53,6 +53,9 @@ def test_is_part_of_a_compiled_program(name: str) -> None:
     assert hash(rule) == hash(RULES[name]()) and rule == RULES[name]()
     jitted = jax.jit(lambda x: rule.plain(x, public_of(rule)))(updates())
     close(name, jitted, rule.plain(updates(), public_of(rule)))
+    x, without = updates(), public_of(rule, np.arange(PEERS) != 2)
+    x[2] = np.nan
+    close(name, plain(rule, x, without), rule.plain(x, without))
 
 
 @every

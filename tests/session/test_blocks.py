@@ -390,8 +390,24 @@ class Choosing(Agreement):
 
 
 def test_a_rule_that_cannot_be_compiled_is_told_so_and_not_that_it_depends_on_the_length():
-    with pytest.raises(TypeError, match=r"rule 'choosing', plain, .*combined.sum.*choose by jnp.where"):
+    with pytest.raises(TypeError, match=r"rule 'choosing', finish, .*combined.sum.*choose by jnp.where"):
         rounded(Choosing(), updates())
+
+
+@dataclasses.dataclass(frozen=True)
+class ByNumPy(Agreement):
+    """A plain form that no round runs may be anything."""
+
+    name = "by_numpy"
+
+    def plain(self, updates: Any, public: Public | None = None) -> Any:
+        assert np.asarray(updates).any()
+        return super().plain(updates, public)
+
+
+def test_a_plain_form_need_not_be_compiled():
+    with mpcjax._compat.x64():
+        require_coordinatewise(ByNumPy(), 5)
 
 
 def test_how_many_blocks():

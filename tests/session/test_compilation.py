@@ -17,7 +17,7 @@ import mpcjax
 from mpcjax import planning, simulator
 from mpcjax._compat import program_options
 from mpcjax.forwarding import Forwarding
-from mpcjax.phases import ALL
+from mpcjax.phases import ALL, GROUPED, LAST, SETTLING
 from mpcjax.rules import Public
 from tests.session._squared import Squared
 
@@ -138,16 +138,23 @@ def test_flags_of_the_user_come_before_options_of_the_programs(monkeypatch: pyte
     assert level == 2 and program_options("cpu") == ours and program_options("tpu") == {}
 
 
-def test_a_round_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("group", [None, 2])
+def test_a_round_is_planned_once(group: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What its programs need, what they are begun with, and what its report says: of the same walk through the phases."""
     traced = list[str]()
-    after = planning.Walk._next
+    after, made = planning.Walk._next, planning._made
 
     def counted(walk: planning.Walk, name: str) -> planning.Step:
         traced.append(name)
         return after(walk, name)
 
+    def material(setup: Any, demand: Any, counting: bool) -> planning.Step:
+        traced.append("material")
+        return made(setup, demand, counting)
+
     monkeypatch.setattr(planning.Walk, "_next", counted)
-    x = jnp.arange(60.0).reshape(4, 15) / 60
-    mpcjax.aggregate({"w": x}, Squared(), committee=mpcjax.simulate(3))
-    assert sorted(traced) == sorted(ALL)
+    monkeypatch.setattr(planning, "_made", material)
+    x = jnp.arange(76.0).reshape(4, 19) / 76  # no other test has this shape: plans are kept
+    mpcjax.aggregate({"w": x}, Squared(), committee=mpcjax.simulate(3, group=group))
+    phases = ALL if group is None else (*GROUPED, *SETTLING, *LAST, "material")  # of the groups and of what follows
+    assert sorted(traced) == sorted((*phases, "material"))
