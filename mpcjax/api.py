@@ -75,6 +75,8 @@ def simulate(
     most 2^-40 per check.
     """
     arguments.require_committee(parties, threshold, field, attempts, {"group": group, "block": block}, mesh)
+    if tamper is not None and not (hasattr(tamper, "arrays") and hasattr(tamper, "hook")):
+        raise ValueError(f"tamper={tamper!r}: legal is an adversary such as mpcjax.attacks.Cheat")
     chosen = (parties - 1) // 2 if threshold is None else threshold
     return Committee(Shamir(Field(field), parties, chosen), tamper, attempts, group, block, mesh)
 

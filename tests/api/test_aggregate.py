@@ -280,6 +280,7 @@ def test_wrong_arguments_say_what_is_legal(case):
         (dict(parties=9, field=3), "non-zero points"),
         (dict(parties=5, attempts=0), "attempts=0"),
         (dict(parties=5, attempts="3"), "attempts='3'"),
+        (dict(parties=5, tamper="cheat"), "tamper='cheat': legal is.*Cheat"),
     ],
 )
 def test_wrong_committees_say_what_is_legal(arguments, message):
