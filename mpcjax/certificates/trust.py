@@ -72,7 +72,7 @@ class Trust(Norm):
         that everybody knows: of two references that nobody chose for it the same with chance 2^-40. It tells mistakes apart,
         not lies: who says the fingerprint of another direction only fails itself."""
         told = field.from_signed(jnp.append(self.direction, self.largest))
-        # behind a barrier: of a constant seed XLA works out the numbers while it compiles, one by one, a minute long
+        # behind a barrier: of a constant seed XLA works out the numbers while it compiles, one by one, for many seconds
         seed = jax.lax.optimization_barrier(jnp.zeros((8,), jnp.uint32))
         weights = Stream.from_seed(seed).uniform("fingerprint", field, told.shape)[0]
         value = field.dot(told, weights)

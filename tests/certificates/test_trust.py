@@ -278,7 +278,7 @@ def test_another_reference_has_another_fingerprint() -> None:
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form for CPUs")
 def test_the_numbers_of_a_fingerprint_are_not_worked_out_while_compiling() -> None:
-    """Of a seed that is a constant XLA's interpreter would, a minute long for some tens of thousands."""
+    """Of a seed that is a constant XLA's interpreter would, eight seconds and more for some tens of thousands."""
 
     def fingerprint(reference: Any) -> Any:
         return Trust(peers=3).given(SimpleNamespace(reference=reference), 20).fingerprint(F61)
