@@ -133,3 +133,21 @@ def test_a_wrong_finish_is_refused_before_anything_is_dealt(monkeypatch, sizes):
     committee = mpcjax.simulate(3, mesh=mesh(), **sizes)
     with pytest.raises(ValueError, match=r"cut.*finish.*shape"):
         mpcjax.aggregate(np.ones((4, 6), np.float32), _Cut(1.0), committee=committee, key=np.zeros(8, np.uint32))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ordered(RSA):
+    """`finish` needs the order that a coin has drawn."""
+
+    name = "ordered"
+    shuffles = True
+
+    def finish(self, combined, public):
+        return super().finish(combined, public) * (public.order.sum() / 6)
+
+
+@pytest.mark.user
+def test_an_order_is_known_to_those_who_finish():
+    """It is one of four peers, 0 + 1 + 2 + 3."""
+    result = mpcjax.aggregate(np.ones((4, 6), np.float32), _Ordered(1.0), committee=mpcjax.simulate(3, mesh=mesh()))
+    np.testing.assert_array_equal(result.value, 4)
