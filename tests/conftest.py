@@ -8,6 +8,7 @@ tests are collected, is outside the scope: build arrays of field elements inside
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from collections.abc import Generator
@@ -32,7 +33,8 @@ os.environ.setdefault("XLA_FLAGS", FASTER_COMPILING)
 
 import jax  # noqa: E402 - it reads the settings above when it is imported
 
-from mpcjax import _compat  # noqa: E402
+from mpcjax import _compat, planning, setup  # noqa: E402
+from mpcjax.offline import preprocess  # noqa: E402
 
 MAPPINGS = 40_000
 # Tracing makes very many objects, few of them in cycles: at Python's own thresholds (700, 10, 10) looking for cycles took a
@@ -66,10 +68,24 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     forget_programs_when_many()
-    if stands_for_user(item):
+    with plans_of_its_own(item), contextlib.nullcontext() if stands_for_user(item) else _compat.x64():
         return (yield)
-    with _compat.x64():
-        return (yield)
+
+
+@contextlib.contextmanager
+def plans_of_its_own(item: pytest.Item) -> Generator[None]:
+    """A test that bends something finds no plan made before and leaves none behind: plans are kept by what is not bent."""
+    bends = "monkeypatch" in getattr(item, "fixturenames", ())
+    if bends:
+        forget_plans()
+    yield
+    if bends:
+        forget_plans()
+
+
+def forget_plans() -> None:
+    for kept in (preprocess._taken, planning._plan, planning._walk, setup._room):
+        kept.cache_clear()
 
 
 def forget_programs_when_many() -> None:

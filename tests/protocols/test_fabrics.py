@@ -7,7 +7,7 @@ arrays, and its hub is wrapped so that it weighs what passes through.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ import pytest
 from mpcjax import protocols
 from mpcjax.fabric import Fabric, Hub, Ledger, Simulated, run
 from mpcjax.fields import F31, F61, Field
-from mpcjax.offline import Demand, count, prepare, preprocess
+from mpcjax.offline import Demand, count, prepare
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
@@ -58,14 +58,11 @@ def scales(monkeypatch: pytest.MonkeyPatch) -> list[Scale]:
 
 
 @pytest.fixture(autouse=True)
-def every_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def every_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few values open through kings too, and peers prove forms of short vectors like those of long ones."""
     monkeypatch.setattr(sys.modules["mpcjax.protocols.opening"], "BULK", 4)
     for name in ("SHORT", "ROBUST_SHORT"):
         monkeypatch.setattr(sys.modules["mpcjax.protocols.proof"], name, 2)
-    preprocess._taken.cache_clear()
-    yield
-    preprocess._taken.cache_clear()
 
 
 def one_product(rt: Runtime, seed: Any) -> dict[str, Any]:

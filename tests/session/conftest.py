@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from mpcjax import grouping, planning, setup
+from mpcjax import grouping, setup
 
 
 @pytest.fixture
-def one_lane(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Groups follow one another, in the order of their numbers. Plans are of so many lanes: none outlives the fixture."""
-    planning._plan.cache_clear()
-    with monkeypatch.context() as patch:
-        for module in (grouping, setup):
-            patch.setattr(module, "AT_ONCE", 1)
-        yield
-    planning._plan.cache_clear()
+def one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups follow one another, in the order of their numbers."""
+    for module in (grouping, setup):
+        monkeypatch.setattr(module, "AT_ONCE", 1)

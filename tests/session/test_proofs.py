@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +13,6 @@ import pytest
 import mpcjax
 from mpcjax._compat import x64
 from mpcjax.fields import F61
-from mpcjax.offline import preprocess
 from mpcjax.planning import plan
 from mpcjax.rules import RULES
 from mpcjax.setup import Setup
@@ -24,15 +22,12 @@ PEERS, LENGTH = 4, 11  # a length that no other test has: programs are kept by t
 
 
 @pytest.fixture(autouse=True)
-def proofs_of_short_messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def proofs_of_short_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """And of several levels."""
     proof = sys.modules["mpcjax.protocols.proof"]
     monkeypatch.setattr(proof, "SHORT", 2)
     for module in (proof, sys.modules["mpcjax.protocols.folding"]):
         monkeypatch.setattr(module, "FEW", 4)
-    preprocess._taken.cache_clear()
-    yield
-    preprocess._taken.cache_clear()
 
 
 class Bent:
