@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import random
 import socket
 import ssl
 from collections.abc import Sequence
+from typing import Any
 
 from mpcjax.net.config import Config
 from mpcjax.net.faults import note
@@ -65,17 +67,18 @@ class Endpoint:
         while True:
             await self._strangers.acquire()
             try:
-                connection, _ = await loop.sock_accept(listener)
+                transport, _ = await loop.connect_accepted_socket(_Unread, await _next(listener))
             except OSError as error:  # out of file descriptors, say: others may be closed meanwhile
                 self._strangers.release()
                 note(logging.ERROR, "accept", error=error)
                 await asyncio.sleep(0.1)
                 continue
-            group.create_task(self._accepted(connection))
+            task = group.create_task(self._accepted(transport))
+            task.add_done_callback(functools.partial(_end, transport))
 
-    async def _accepted(self, connection: socket.socket) -> None:
+    async def _accepted(self, transport: asyncio.Transport) -> None:
         try:
-            link, wire = await self._authenticated(connection)
+            link, wire = await self._authenticated(transport)
         except Exception as error:  # whatever a stranger makes fail must not end the channels of others
             note(logging.ERROR, "stranger", error=repr(error))
             return
@@ -84,9 +87,9 @@ class Endpoint:
         if link is not None and wire is not None:
             await _served(link, wire, dialed=False)
 
-    async def _authenticated(self, connection: socket.socket) -> tuple[Link | None, Wire | None]:
+    async def _authenticated(self, transport: asyncio.Transport) -> tuple[Link | None, Wire | None]:
         try:
-            reader, writer = await self._secured(connection)
+            reader, writer = await _secured(transport, self._accepting, self._config.limits.connect_seconds)
         except (OSError, EOFError, TimeoutError) as error:  # ssl.SSLError is an OSError
             note(logging.INFO, "stranger", error=error)
             return None, None
@@ -97,19 +100,6 @@ class Endpoint:
             writer.transport.abort()
             return None, None
         return link, Wire(reader, writer, link.traffic)
-
-    async def _secured(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        _alive(connection)
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(CHUNK)
-        protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol,
-            connection,
-            ssl=self._accepting,
-            ssl_handshake_timeout=self._config.limits.connect_seconds,
-        )
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     async def _keep_dialing(self, index: int, link: Link) -> None:
         shortest, longest = BACKOFF_SECONDS
@@ -128,15 +118,65 @@ class Endpoint:
     async def _dial(self, index: int, link: Link) -> Wire | None:
         """A connection to this very peer, or None where another member answers at its address."""
         peer = self._config.peers[index]
-        async with asyncio.timeout(self._config.limits.connect_seconds):
-            reader, writer = await asyncio.open_connection(peer.host, peer.port, ssl=self._dialing, limit=CHUNK)
-        _alive(writer.get_extra_info("socket"))
+        seconds = self._config.limits.connect_seconds
+        async with asyncio.timeout(seconds):
+            transport, _ = await asyncio.get_running_loop().create_connection(_Unread, peer.host, peer.port)
+            reader, writer = await _secured(transport, self._dialing, seconds, peer.host)
         found = _member(self._config, writer)
         if found != index:
             note(logging.WARNING, "other", peer=link.name, index=found)
             writer.transport.abort()
             return None
         return Wire(reader, writer, link.traffic)
+
+
+class _Unread(asyncio.Protocol):
+    """Leaves what comes first to TLS."""
+
+    def connection_made(self, transport: Any) -> None:
+        transport.pause_reading()
+
+
+async def _next(listener: socket.socket) -> socket.socket:
+    """The next connection. (`sock_accept` of the loop loses one that has come in the turn in which nobody waits any more.)"""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(listener, came.set)
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return listener.accept()[0]
+            came.clear()
+            await came.wait()
+    finally:
+        loop.remove_reader(listener)
+
+
+async def _secured(
+    transport: asyncio.Transport, how: ssl.SSLContext, seconds: float, host: str | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """TLS over this connection, as the side that has dialed `host`, or as the other.
+
+    (A connection that is to have TLS from its beginning asyncio leaves open where it is given up in its first turn.)
+    """
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(CHUNK)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    _alive(transport.get_extra_info("socket"))
+    try:
+        secured = await loop.start_tls(
+            transport, protocol, how, server_side=host is None, server_hostname=host, ssl_handshake_timeout=seconds
+        )
+    except BaseException:
+        transport.abort()
+        raise
+    if secured is None:
+        raise ConnectionResetError("the connection ended while TLS began")
+    protocol.connection_made(secured)
+    return reader, asyncio.StreamWriter(secured, protocol, reader, loop)
+
+
+def _end(transport: asyncio.Transport, _: asyncio.Task[None]) -> None:
+    transport.abort()  # also where its task was cancelled before it began
 
 
 def _member(config: Config, writer: asyncio.StreamWriter) -> int | None:
