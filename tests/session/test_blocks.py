@@ -14,7 +14,7 @@ import pytest
 import mpcjax
 from mpcjax import blocks, secret, simulator
 from mpcjax.api import setup_of
-from mpcjax.certificates import Certificate, Norm, Range, Signs
+from mpcjax.certificates import Certificate, Range
 from mpcjax.fabric import Simulated
 from mpcjax.fields import F61
 from mpcjax.offline import Demand
@@ -27,31 +27,10 @@ from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
 from mpcjax.standing import Standing, run_phase
 from mpcjax.weighing import AGAIN
+from tests.session._agreement import Agreement
 
 PEERS, LENGTH, BLOCK = 5, 8, 3  # blocks of 2: four, as lanes are equally long
 KEY = np.arange(8, dtype=np.uint32)
-
-
-@dataclasses.dataclass(frozen=True)
-class Agreement(Rule):
-    """The square of the sum of the signs of every coordinate, over that of the number of peers that count."""
-
-    name = "agreement"
-    coordinatewise = True
-    takes = ("center",)
-
-    def certificate(self, peers: int) -> Certificate:
-        return Signs()
-
-    def local(self, update: Any, peer: Any, public: Public) -> Any:
-        return jnp.where(update < public.center, -1.0, 1.0)
-
-    def combine(self, messages: Any, public: Public) -> Any:
-        total = messages.sum(0)
-        return total * total
-
-    def finish(self, combined: Any, public: Public) -> Any:
-        return combined / jnp.sum(public.accepted) ** 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -324,90 +303,6 @@ def test_nothing_follows_a_failed_check(phase, walked, one_lane, monkeypatch):
     with pytest.raises(mpcjax.Abort) as caught:
         rounded(Agreement(), updates(), tamper=Disturbed(phase, "broadcast"), attempts=1)
     assert caught.value.phase == phase and [names for names, *_ in walks] == walked
-
-
-@pytest.mark.parametrize("rule", sorted(name for name, rule in RULES.items() if not rule.additive))
-def test_a_rule_is_coordinatewise_if_it_says_so(rule):
-    """Sums over the peers may be too, and go in groups of these."""
-    chosen = RULES[rule]()
-    if chosen.coordinatewise:
-        require_coordinatewise(chosen, 25)
-        return
-    object.__setattr__(chosen, "coordinatewise", True)
-    with pytest.raises(ValueError, match="says that it is coordinate-wise"):
-        require_coordinatewise(chosen, 25)
-
-
-@dataclasses.dataclass(frozen=True)
-class Whole(Agreement):
-    """Signs of what is left of the mean: every coordinate depends on all of its update."""
-
-    name = "whole"
-
-    def local(self, update: Any, peer: Any, public: Public) -> Any:
-        return jnp.where(update < update.mean(), -1.0, 1.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class OfNorm(Agreement):
-    name = "of_norm"
-
-    def certificate(self, peers: int) -> Certificate:
-        return Norm(2.0, peers)
-
-
-@dataclasses.dataclass(frozen=True)
-class Scaled(Agreement):
-    """A number for every parameter is one for every parameter of a block, too."""
-
-    name = "scaled"
-    limit: float | None = None  # may mean anything in a rule of one's own
-    scales: tuple[float, ...] = (1.0,) * LENGTH
-
-    def local(self, update: Any, peer: Any, public: Public) -> Any:
-        return super().local(update * jnp.asarray(self.scales, jnp.float32), peer, public)
-
-
-@pytest.mark.parametrize(
-    ("rule", "message"),
-    [
-        (Whole(), "of 3 parameters it makes others"),
-        (OfNorm(), "about whole messages"),
-        (Scaled(), "does not run on 6 parameters"),
-    ],
-)
-def test_what_is_not_coordinatewise_is_refused_before_anything_runs(rule, message):
-    with pytest.raises(ValueError, match=message):
-        rounded(rule, updates())
-
-
-@dataclasses.dataclass(frozen=True)
-class Choosing(Agreement):
-    name = "choosing"
-
-    def finish(self, combined: Any, public: Public) -> Any:
-        return combined if combined.sum() > 0 else -combined
-
-
-def test_a_rule_that_cannot_be_compiled_is_told_so_and_not_that_it_depends_on_the_length():
-    with pytest.raises(TypeError, match=r"rule 'choosing', finish, .*combined.sum.*choose by jnp.where"):
-        rounded(Choosing(), updates())
-
-
-@dataclasses.dataclass(frozen=True)
-class ByNumPy(Agreement):
-    """A plain form that no round runs may be anything."""
-
-    name = "by_numpy"
-
-    def plain(self, updates: Any, public: Public | None = None) -> Any:
-        assert np.asarray(updates).any()
-        return super().plain(updates, public)
-
-
-def test_a_plain_form_need_not_be_compiled():
-    with mpcjax._compat.x64():
-        require_coordinatewise(ByNumPy(), 5)
 
 
 def test_how_many_blocks():

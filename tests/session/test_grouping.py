@@ -25,7 +25,7 @@ from mpcjax.lanes import Clock, side_by_side
 from mpcjax.phases import GROUPED, Output, last_of, starting
 from mpcjax.planning import plan
 from mpcjax.protocols import open_output
-from mpcjax.rules import RULES, Public, require_additive
+from mpcjax.rules import RULES, Public
 from mpcjax.session import run_offline
 from mpcjax.setup import Setup
 from mpcjax.sharing import Shamir
@@ -348,17 +348,3 @@ def test_a_mixture_would_not_settle(mixed):
     with pytest.raises(ValueError, match="what 'squared' does in `settle` would not be done"):
         mixed(Squared())
     assert not mixed(RULES["fltrust"]()).rule.settles
-
-
-class ByNumPy(Squared):
-    """On plain numbers a rule may compute by anything."""
-
-    name = "by_numpy"
-
-    def combine(self, messages: Any, public: Any) -> Any:
-        return np.asarray(messages).sum(0)
-
-
-def test_what_is_tried_on_plain_numbers_need_not_be_compiled():
-    with x64():
-        require_additive(ByNumPy(), 5)
