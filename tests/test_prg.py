@@ -16,7 +16,8 @@ import pytest
 
 from mpcjax.errors import NonceReuse
 from mpcjax.fields import EXPONENTS, F31, F61, Field
-from mpcjax.prg import Stream, _chacha, _elements, field_elements, keystream
+from mpcjax.prg import Stream, _chacha, _elements, field_elements, keystream, uniform_of_several
+from mpcjax.prg._elements import elements_of_several
 from mpcjax.prg._stream import _encode
 
 NONCES = np.array([[9, 0, 1], [0, 7, 2], [3, 0, 5]], np.uint32)
@@ -183,7 +184,7 @@ def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def expanded(field: Field, count: int, **options: Any) -> np.ndarray:
-    return np.asarray(jax.jit(lambda keys: _elements.expand(keys, jnp.asarray(NONCES), field, count, **options))(KEYS))
+    return np.asarray(jax.jit(lambda keys: _elements.expand([keys], [NONCES], field, [count], **options))(KEYS)[0])
 
 
 @pytest.mark.parametrize("exponent", EXPONENTS)
@@ -210,6 +211,36 @@ def test_long_expansions(exponent: int, short_chunks: None) -> None:
 
 def test_an_expansion_of_less_than_a_chunk(short_chunks: None) -> None:
     assert expanded(F61, 50).tolist() == [plain_elements(F61, key, 50, 8) for key in KEYS]
+
+
+@pytest.mark.parametrize("field", [F31, F61, Field(13)], ids=str)
+def test_several_at_once_are_what_each_is_alone(field: Field, short_chunks: None) -> None:
+    """Short and long ones, of whole chunks and not, of different rows, names and orders of elements."""
+    chunk = 16 * _elements.per_block(field)
+    counts, rows = (3, 2 * chunk, 8, 3 * chunk + 5, 50, chunk + 1), (2, 1, 3, 2, 1, 3)
+    generator = np.random.default_rng(3)
+    keys = [generator.integers(0, 1 << 32, (n, 8), np.uint32) for n in rows]
+    nonces = [generator.integers(0, 1 << 32, (3, 3), np.uint32) for _ in rows]
+    found = jax.jit(lambda keys: _elements.expand(keys, nonces, field, counts))([jnp.asarray(k) for k in keys])
+    for key, nonce, count, got in zip(keys, nonces, counts, found, strict=True):
+        alone = jax.jit(lambda k, n=nonce, c=count: _elements.expand([k], [n], field, [c]))(key)[0]
+        assert got.shape == (len(key), count)
+        assert np.array_equal(got, alone)
+
+
+def test_several_streams_of_which_one_has_no_rows() -> None:
+    wanted = (root(2), "a", 5), (Stream(jnp.zeros((0, 8), jnp.uint32)), "b", 7), (root(3), "a", 0), (root(1), "c", 9)
+    found = uniform_of_several(F61, *wanted)
+    assert [each.shape for each in found] == [(2, 5), (0, 7), (3, 0), (1, 9)]
+    for (_, label, count), each in zip(wanted, found, strict=True):
+        if each.size:
+            assert np.array_equal(each, root(len(each)).uniform(label, F61, count))
+
+
+def test_several_streams_take_each_name_once() -> None:
+    stream = root(1)
+    with pytest.raises(NonceReuse):
+        uniform_of_several(F61, (stream, "a", 3), (stream, "a", 3))
 
 
 @pytest.mark.parametrize("field", [F31, F61], ids=str)
@@ -280,6 +311,10 @@ def test_inside_vmap_scan_and_loop() -> None:
     one = lambda key: field_elements(key, NONCES, F31, count)  # noqa: E731
     assert np.array_equal(jax.jit(jax.vmap(one))(keys), expected)
     assert np.array_equal(jax.lax.map(one, keys), expected)
+    both = lambda key: elements_of_several([(key[None], NONCES), (KEYS, NONCES + 1)], F31, [count, count])  # noqa: E731
+    of_each, alike = jax.jit(jax.vmap(both))(keys)
+    assert np.array_equal(of_each[:, 0], expected)
+    assert np.array_equal(alike[1], field_elements(jnp.asarray(KEYS), NONCES + 1, F31, count))
     filled = jax.lax.fori_loop(0, 2, lambda i, out: out.at[i].set(one(keys[i])), jnp.zeros_like(expected))
     assert np.array_equal(filled, expected)
 

@@ -16,6 +16,8 @@ Revealed: nothing. Guarantee: each wrong dealing passes with probability at most
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -24,10 +26,12 @@ import numpy as np
 from mpcjax.fields import kernels, linalg
 from mpcjax.offline.demand import Stock
 from mpcjax.offline.keys import exchanged
-from mpcjax.prg import Stream
+from mpcjax.prg import Stream, uniform_of_several
 from mpcjax.protocols.coin import first_coin
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import expanding, share_to_others
+
+LOW, HIGH = "degree t", "degree 2t"
 
 
 def make_sharings(rt: Runtime, random: int, double: int, zero: int = 0) -> Stock:
@@ -46,12 +50,21 @@ def make_sharings(rt: Runtime, random: int, double: int, zero: int = 0) -> Stock
 
 def _deal_all(rt: Runtime, pairs: int, singles: int) -> tuple[Any, Any]:
     """Every party deals random values: `[rows, dealer, pairs + singles]` of degree t, the first `pairs` of degree 2t too."""
-    t, rows = rt.scheme.threshold, len(rt.fabric.rows)
-    values = rt.stream.uniform(rt.fresh("values"), rt.field, (pairs + singles,))
+    t, rows, both = rt.scheme.threshold, len(rt.fabric.rows), pairs + singles
     sent = rt.stream.words(rt.fresh("keys"), 16 * t).reshape(rows, 2 * t, 8)
     received = _exchanged(rt, sent) if t else sent
-    low = _deal(rt, values, sent[:, :t], received, "degree t")
-    return low, _deal(rt, values[:, :pairs], sent, received, "degree 2t")
+    first, every = Stream(sent[:, :t].reshape(-1, 8)), Stream(sent.reshape(-1, 8))
+    values, *noise = uniform_of_several(
+        rt.field, (rt.stream, rt.fresh("values"), both), (first, LOW, both), (every, HIGH, pairs)
+    )
+
+    @cache
+    def of_others() -> list[Any]:
+        theirs = Stream(received.reshape(-1, 8))
+        return uniform_of_several(rt.field, (theirs, LOW, both), (theirs, HIGH, pairs))
+
+    low = _deal(rt, values, noise[0], LOW, lambda: of_others()[0])
+    return low, _deal(rt, values[:, :pairs], noise[1], HIGH, lambda: of_others()[1])
 
 
 def _exchanged(rt: Runtime, keys: Any) -> Any:
@@ -63,18 +76,17 @@ def _exchanged(rt: Runtime, keys: Any) -> Any:
     return exchanged(rt, jnp.where(gets[..., None], placed, np.uint32(0)))
 
 
-def _deal(rt: Runtime, values: Any, keys: Any, received: Any, label: str) -> Any:
-    """Every party deals `values [rows, count]` with a degree of as many as `keys [rows, degree, 8]`: `[rows, dealer, count]`."""
-    m, (rows, degree), count = rt.scheme.parties, keys.shape[:2], values.shape[1]
-
-    def expanded(keys: Any) -> Any:
-        return Stream(keys.reshape(-1, 8)).uniform(label, rt.field, (count,)).reshape(rows, keys.shape[1], count)
-
-    shares = share_to_others(rt.field, m, rt.fabric.rows, values, expanded(keys))
+def _deal(rt: Runtime, values: Any, noise: Any, label: str, of_others: Callable[[], Any]) -> Any:
+    """Every party deals `values [rows, count]` with `noise [rows degree, count]`: `[rows, dealer, count]`."""
+    m, (rows, count) = rt.scheme.parties, values.shape
+    noise = noise.reshape(rows, -1, count)
+    degree = noise.shape[1]
+    shares = share_to_others(rt.field, m, rt.fabric.rows, values, noise)
     if not degree:
         return rt.fabric.exchange(shares, rt.fresh(f"deal {label}"))
-    known = expanding(m, degree)
-    return rt.fabric.exchange_rest(shares, rt.fresh(f"deal {label}"), known, lambda: expanded(received))
+    return rt.fabric.exchange_rest(
+        shares, rt.fresh(f"deal {label}"), expanding(m, degree), lambda: of_others().reshape(rows, m, count)
+    )
 
 
 def _extract(rt: Runtime, dealt: Any) -> Any:

@@ -14,6 +14,7 @@ Cost: one key and one round. Revealed: nothing.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ import numpy as np
 
 from mpcjax.offline.demand import Stock
 from mpcjax.offline.keys import exchanged
-from mpcjax.prg import Stream
+from mpcjax.prg import Stream, uniform_of_several
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
 
@@ -33,9 +34,8 @@ def suits(scheme: Shamir) -> bool:
 
 def make_sharings(rt: Runtime, random: int, double: int, zero: int = 0) -> Stock:
     """A stock of `random`, `double` and `zero` sharings."""
-    keys = _keys(rt)
-    low = _of_degree_one(rt, *_common(rt, keys, "degree t", double + random))
-    gaps = _zero_of_degree_two(rt, *_common(rt, keys, "zero of degree 2t", double + zero))
+    of_one, of_two = _common(rt, _keys(rt), {"degree t": double + random, "zero of degree 2t": double + zero})
+    low, gaps = _of_degree_one(rt, *of_one), _zero_of_degree_two(rt, *of_two)
     halves = low[:, :double], rt.field.add(low[:, :double], gaps[:, :double])
     return Stock({"random": (low[:, double:],), "double": halves, "zero": (gaps[:, double:],)})
 
@@ -51,17 +51,22 @@ def _keys(rt: Runtime) -> tuple[Any, Any]:
 _NEXT = np.roll(np.eye(3, dtype=bool), 1, axis=1)  # [party, party]
 
 
-def _common(rt: Runtime, keys: tuple[Any, Any], label: str, count: int) -> tuple[Any, Any]:
-    """The same of `count` elements, `[rows, count]` each. Where all parties are in one process they are expanded once."""
+def _common(rt: Runtime, keys: tuple[Any, Any], counts: dict[str, int]) -> list[tuple[Any, Any]]:
+    """The same elements of each label, `[rows, count]` both. Where all parties are in one process they are expanded once."""
     rows, parties = len(rt.fabric.rows), rt.scheme.parties
 
-    def expanded(key: Any) -> Any:
-        values = Stream(key).uniform(label, rt.field, (count,))
-        return jnp.broadcast_to(values[:, None], (rows, parties, count))
+    def expanded(key: Any) -> list[Any]:
+        stream = Stream(key)
+        found = uniform_of_several(rt.field, *((stream, label, count) for label, count in counts.items()))
+        return [jnp.broadcast_to(values[:, None], (rows, parties, values.shape[1])) for values in found]
 
-    own, known = expanded(keys[0]), ~np.eye(parties, dtype=bool)
-    received = rt.fabric.exchange_rest(own, rt.fresh(label), known, lambda: expanded(keys[1]))
-    return own[:, 0], _from_previous(rt, received)
+    known, of_previous = ~np.eye(parties, dtype=bool), cache(lambda: expanded(keys[1]))
+
+    def received(k: int, label: str, own: Any) -> Any:
+        return _from_previous(rt, rt.fabric.exchange_rest(own, rt.fresh(label), known, lambda: of_previous()[k]))
+
+    own = expanded(keys[0])
+    return [(own[k][:, 0], received(k, label, own[k])) for k, label in enumerate(counts)]
 
 
 def _from_previous(rt: Runtime, x: Any) -> Any:

@@ -12,6 +12,6 @@ All code here runs inside `mpcjax._compat.x64()`.
 
 from mpcjax.prg._chacha import lane_map, unhoisted
 from mpcjax.prg._elements import field_elements, keystream
-from mpcjax.prg._stream import Stream
+from mpcjax.prg._stream import Stream, uniform_of_several
 
-__all__ = ["Stream", "field_elements", "keystream", "lane_map", "unhoisted"]
+__all__ = ["Stream", "field_elements", "keystream", "lane_map", "unhoisted", "uniform_of_several"]

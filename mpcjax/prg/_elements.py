@@ -17,8 +17,11 @@ at count - chunk, over the end of the one before it. This permutation depends on
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +29,7 @@ import numpy as np
 from jax import lax
 
 from mpcjax.prg._chacha import core, lane_map, rolled_blocks, unhoisted
+from mpcjax.prg._parts import Parts
 
 LANES = 8192  # blocks in a chunk: 512 kB of keystream, which stays in the cache of a core or two
 FEW = 1 << 14  # elements; up to here the rolled form does: compiling the unrolled one takes about a second
@@ -110,49 +114,56 @@ def replace(candidates, key, spare, counters, field):
     return jnp.where(candidates == candidates.dtype.type(field.modulus), stand_in, candidates)
 
 
-def _few(keys, nonce, field, count: int):
-    """keys [n, 8] -> [n, count], each element a 128-bit word mod p; of `WORDS` the keystream."""
-    e = field.exponent
+def _few(keys: Sequence, nonces: Sequence, field, counts: Sequence[int]) -> list:
+    """For every `keys [n, 8]` with its `nonces [3, 3]` and count `[n, count]`, each element a 128-bit word mod p; of `WORDS`
+    the keystream."""
     if field is WORDS:
-        return keystream(keys, nonce, 0, count)
-    counters = jnp.arange(-(-count // 4), dtype=jnp.uint32)
-    words = jnp.stack(_joined(rolled_blocks(keys[:, None, :], counters, nonce)))  # [8, n, blocks]
+        return [keystream(k, n[0], 0, count) for k, n, count in zip(keys, nonces, counts, strict=True)]
+    e, rows, blocks = field.exponent, [len(each) for each in keys], [-(-count // 4) for count in counts]
+    nonce = jnp.concatenate([jnp.broadcast_to(jnp.asarray(n)[0], (r, 3)) for n, r in zip(nonces, rows, strict=True)])
+    counters = jnp.arange(max(blocks), dtype=jnp.uint32)
+    words = jnp.stack(
+        _joined(rolled_blocks(jnp.concatenate(keys)[:, None], counters, nonce[:, None]))
+    )  # [8, rows, blocks]
     low, high = _mod64(words[0::2], e), _mod64(words[1::2], e)
-    elements = _mod64(low + _mod64(high << np.uint64(64 % e), e), e).astype(field.dtype)
-    return jnp.moveaxis(elements, 0, 1).reshape(keys.shape[0], -1)[:, :count]
+    elements = jnp.moveaxis(_mod64(low + _mod64(high << np.uint64(64 % e), e), e).astype(field.dtype), 0, 1)
+    return [
+        elements[end - n : end, :, :filled].reshape(n, -1)[:, :count]
+        for end, n, filled, count in zip(itertools.accumulate(rows), rows, blocks, counts, strict=True)
+    ]
 
 
-def _chunked(keys, nonces, field, count: int, lanes: int, finish):
-    """keys [n, 8] -> [n, count], chunk by chunk: every intermediate value stays in cache."""
+def _chunked(keys: Sequence, nonces: Sequence, field, counts: Sequence[int], lanes: int, finish):
+    """For every `keys [n, 8]` with its `nonces [3, 3]` and count `[n, count]`, chunk by chunk: every intermediate value stays
+    in cache. All in one loop, because its kernel takes a second to compile."""
     e, chunk = field.exponent, per_block(field) * lanes
-    steps = -(-count // chunk)
+    parts = Parts([len(each) for each in keys], counts, chunk)
+    every_key, every_nonce = jnp.concatenate(keys), jnp.stack(nonces)
     iota, word = jnp.arange(lanes, dtype=jnp.uint32), np.uint64
 
     def kernel(scalars, elements):
         return finish(core(scalars[:8], elements[0], scalars[8:]), e)
 
     def one_chunk(i, out):  # `i` is unsigned: division is division, and no index is asked whether it is negative
-        i = unhoisted(i)
-        row, step = i // word(steps), i % word(steps)
-        offset = jnp.minimum(step * word(chunk), word(count - chunk))
-        key = keys[row]
+        part, row, step, offset = parts.at(unhoisted(i))
+        key, nonces = every_key[row], every_nonce[part]
         counters = (step * word(lanes)).astype(jnp.uint32) + iota
         *words, flags = lane_map(kernel, [*key, *nonces[0]], [counters], 9 if e < 31 else 17)
         for w, candidates in enumerate(as_field(words, e)):
-            out = lax.dynamic_update_slice(out, candidates[None], (row, offset + word(w * lanes)))
+            out = lax.dynamic_update_slice(out, candidates, (offset + word(w * lanes),))
 
         def repaired(state):
-            old = lax.dynamic_slice(state[0], (row, offset), (1, chunk)).reshape(-1, lanes)
-            new = replace(old, key, nonces[1:], counters, field).reshape(1, chunk)
-            return lax.dynamic_update_slice(state[0], new, (row, offset)), jnp.uint32(0)
+            old = lax.dynamic_slice(state[0], (offset,), (chunk,)).reshape(-1, lanes)
+            new = replace(old, key, nonces[1:], counters, field).reshape(chunk)
+            return lax.dynamic_update_slice(state[0], new, (offset,)), jnp.uint32(0)
 
         if field is WORDS:  # nothing is refused
             return out
         flag = lax.reduce(flags, np.uint32(0), lax.bitwise_or, (0,))
         return lax.while_loop(lambda state: state[1] != 0, repaired, (out, flag))[0]
 
-    empty = jnp.zeros((keys.shape[0], count), field.dtype)
-    return lax.fori_loop(word(0), word(keys.shape[0] * steps), one_chunk, empty)
+    empty = jnp.zeros(parts.length, field.dtype)
+    return parts.split(lax.fori_loop(word(0), word(parts.chunks), one_chunk, empty))
 
 
 def _whole_rows(keys, nonces, field, count: int, lanes: int, finish):
@@ -174,41 +185,61 @@ def _whole_rows(keys, nonces, field, count: int, lanes: int, finish):
     return lax.map(row, keys)
 
 
-def expand(keys, nonces, field, count: int, finish=finish):
-    """keys [n, 8], nonces [3, 3] -> [n, count] elements; `finish` is for tests, which put p among the candidates."""
+def expand(keys: Sequence, nonces: Sequence, field, counts: Sequence[int], finish=finish) -> list:
+    """For every `keys [n, 8]` with its `nonces [3, 3]` and count `[n, count]` elements; `finish` is for tests, which put p
+    among the candidates."""
+    found: dict[int, Any] = {}
+    lanes_of = [_lanes(field, count) for count in counts]
+    for lanes in sorted(set(lanes_of)):
+        chosen = [k for k, each in enumerate(lanes_of) if each == lanes]
+        given = [keys[k] for k in chosen], [nonces[k] for k in chosen], field, [counts[k] for k in chosen]
+        found |= zip(chosen, _many(*given, lanes, finish) if lanes else _few(*given), strict=True)
+    return [found[k] for k in range(len(counts))]
+
+
+def _lanes(field, count: int) -> int:
+    """Blocks side by side in a chunk, on which the order of the elements depends; of short expansions 0."""
     blocks = -(-count // per_block(field))
-    if count <= FEW:
-        return _few(keys, nonces[0], field, count)
-    lanes = min(LANES, 8 * -(-blocks // 8))
     if blocks > 1 << 32:
         raise ValueError(
             f"{count:,} random elements of one member are more than a key gives: legal are 2**32 blocks of 64 bytes; use fewer "
             "peers or parameters in a round, or a rule that takes fewer products"
         )
-    size = max(count, per_block(field) * lanes)
-    out = lax.platform_dependent(
+    return 0 if count <= FEW else min(LANES, 8 * -(-blocks // 8))
+
+
+def _many(keys: Sequence, nonces: Sequence, field, counts: Sequence[int], lanes: int, finish) -> list:
+    sizes = [max(count, per_block(field) * lanes) for count in counts]
+    made = lax.platform_dependent(
         keys,
-        nonces,
-        cpu=lambda keys, nonces: _chunked(keys, nonces, field, size, lanes, finish),
-        default=lambda keys, nonces: _whole_rows(keys, nonces, field, size, lanes, finish),
+        [jnp.asarray(each) for each in nonces],
+        cpu=lambda keys, nonces: _chunked(keys, nonces, field, sizes, lanes, finish),
+        default=lambda keys, nonces: [
+            _whole_rows(k, n, field, size, lanes, finish) for k, n, size in zip(keys, nonces, sizes, strict=True)
+        ],
     )
-    return out[:, :count]
+    return [elements[:, :count] for elements, count in zip(made, counts, strict=True)]
 
 
-@partial(jax.jit, static_argnames=("field", "count"))
-def _elements(keys, nonces, field, count: int):
-    if count <= FEW:  # plain operations, which batch by themselves
-        return _few(keys, nonces[0], field, count)
+@partial(jax.jit, static_argnames=("field", "counts"))
+def _elements(keys, nonces, field, counts: tuple[int, ...]) -> list:
+    if max(counts) <= FEW:  # plain operations, which batch by themselves
+        return expand(keys, nonces, field, counts)
 
     @jax.custom_batching.custom_vmap  # a batch of keys is more keys: loops and windows above see one axis of them
     def run(keys, nonces):
-        return expand(keys, nonces, field, count)
+        return expand(keys, nonces, field, counts)
 
     @run.def_vmap
     def _(axis_size, in_batched, keys, nonces):
-        if in_batched[1]:
+        if any(jax.tree.leaves(in_batched[1])):
             raise ValueError("nonces are names: the same for every key of a batch")
-        return run(keys.reshape(-1, 8), nonces).reshape(axis_size, -1, count), True
+        keys = [
+            each if batched else jnp.broadcast_to(each, (axis_size, *each.shape))
+            for each, batched in zip(keys, in_batched[0], strict=True)
+        ]
+        found = run([each.reshape(-1, 8) for each in keys], nonces)
+        return [each.reshape(axis_size, -1, each.shape[1]) for each in found], [True] * len(found)
 
     return run(keys, nonces)
 
@@ -224,11 +255,20 @@ def field_elements(keys, nonces, field, shape):
     that a (key, nonce) is expanded once.
     """
     shape = as_shape(shape)
-    count = math.prod(shape)
-    out = (*keys.shape[:-1], *shape)
-    if math.prod(out) == 0:
-        return jnp.zeros(out, field.dtype)
-    return _elements(keys.reshape(-1, 8), nonces, field, count).reshape(out)
+    found = elements_of_several([(keys.reshape(-1, 8), nonces)], field, [math.prod(shape)])[0]
+    return found.reshape(*keys.shape[:-1], *shape)
+
+
+def elements_of_several(claims, field, counts: Sequence[int]) -> list:
+    """For every `(keys [n, 8], nonces)` of these claims and count `[n, count]`: the same bits as one by one, in less code."""
+    wanted = [k for k, (keys, _) in enumerate(claims) if len(keys) * counts[k]]
+    found = [jnp.zeros((len(keys), count), field.dtype) for (keys, _), count in zip(claims, counts, strict=True)]
+    if wanted:
+        keys, nonces = zip(*(claims[k] for k in wanted), strict=True)
+        made = _elements(list(keys), list(nonces), field, tuple(counts[k] for k in wanted))
+        for k, elements in zip(wanted, made, strict=True):
+            found[k] = elements
+    return found
 
 
 @partial(jax.jit, static_argnames="words")

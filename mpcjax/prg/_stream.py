@@ -13,7 +13,7 @@ import numpy as np
 from mpcjax._compat import trace_state
 from mpcjax.errors import NonceReuse
 from mpcjax.prg._chacha import rolled_blocks
-from mpcjax.prg._elements import WORDS, as_shape, field_elements, keystream
+from mpcjax.prg._elements import WORDS, as_shape, elements_of_several, field_elements, keystream
 
 Level = tuple  # a label and its indices
 
@@ -141,6 +141,12 @@ class Stream:
         """[rows, *shape] uint32 of 32 public or secret coins each: as fast as field elements, in an order of its own."""
         keys, nonces = self.claim(label)
         return field_elements(keys, nonces, WORDS, as_shape(shape))
+
+
+def uniform_of_several(field, *wanted: tuple[Stream, str, int]) -> list:
+    """`[rows, count]` uniform field elements of every `(stream, label, count)`: `uniform` of each, compiled as one loop."""
+    claims = [stream.claim(label) for stream, label, _ in wanted]
+    return elements_of_several(claims, field, [count for *_, count in wanted])
 
 
 @jax.jit
