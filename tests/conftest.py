@@ -78,9 +78,11 @@ def plans_of_its_own(item: pytest.Item) -> Generator[None]:
     bends = "monkeypatch" in getattr(item, "fixturenames", ())
     if bends:
         forget_plans()
-    yield
-    if bends:
-        forget_plans()
+    try:
+        yield
+    finally:
+        if bends:
+            forget_plans()
 
 
 def forget_plans() -> None:

@@ -237,6 +237,31 @@ def test_several_streams_of_which_one_has_no_rows() -> None:
             assert np.array_equal(each, root(len(each)).uniform(label, F61, count))
 
 
+def test_many_are_expanded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or all would be in memory at the same time. The bits are the same."""
+    calls, real = [], _elements._elements
+    monkeypatch.setattr(_elements, "_elements", lambda *given: calls.append(given[3]) or real(*given))
+    claims, counts = [(jnp.asarray(KEYS), NONCES), (jnp.asarray(KEYS[:1]), NONCES + 1)], [20, 30]
+    together = elements_of_several(claims, F61, counts)
+    monkeypatch.setattr(_elements, "TOGETHER", 69)
+    apart = elements_of_several(claims, F61, counts)
+    assert calls == [(20, 30), (20,), (30,)]
+    assert all(np.array_equal(a, b) for a, b in zip(together, apart, strict=True))
+
+
+def test_more_than_a_key_gives() -> None:
+    with pytest.raises(ValueError, match=r"34,359,738,369 random elements of one member are more than a key gives"):
+        jax.eval_shape(lambda: field_elements(jnp.asarray(KEYS), NONCES, F61, (8 << 32) + 1))
+
+
+def test_names_are_the_same_for_every_key_of_a_batch() -> None:
+    def one(nonces: Any) -> Any:
+        return field_elements(jnp.asarray(KEYS), nonces, F31, _elements.FEW + 5)
+
+    with pytest.raises(ValueError, match="nonces are names"):
+        jax.eval_shape(jax.vmap(one), jnp.stack([NONCES, NONCES + 1]))
+
+
 def test_several_streams_take_each_name_once() -> None:
     stream = root(1)
     with pytest.raises(NonceReuse):

@@ -63,11 +63,10 @@ class Endpoint:
                 group.create_task(self._keep_dialing(index, link))
 
     async def _accept(self, listener: socket.socket, group: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await self._strangers.acquire()
             try:
-                transport, _ = await loop.connect_accepted_socket(_Unread, await _next(listener))
+                transport = await _next(listener)
             except OSError as error:  # out of file descriptors, say: others may be closed meanwhile
                 self._strangers.release()
                 note(logging.ERROR, "accept", error=error)
@@ -134,21 +133,31 @@ class _Unread(asyncio.Protocol):
     """Leaves what comes first to TLS."""
 
     def connection_made(self, transport: Any) -> None:
-        transport.pause_reading()
+        # in the next turn, before anything is read in it: until Python 3.11.4 a transport that pauses at once reads all the same
+        asyncio.get_running_loop().call_soon(transport.pause_reading)
 
 
-async def _next(listener: socket.socket) -> socket.socket:
+async def _next(listener: socket.socket) -> asyncio.Transport:
     """The next connection. (`sock_accept` of the loop loses one that has come in the turn in which nobody waits any more.)"""
     loop, came = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(listener, came.set)
     try:
-        while True:
-            with contextlib.suppress(BlockingIOError):
-                return listener.accept()[0]
+        while (connection := _waiting(listener)) is None:
             came.clear()
             await came.wait()
     finally:
         loop.remove_reader(listener)
+    try:
+        return (await loop.connect_accepted_socket(_Unread, connection))[0]
+    except OSError:
+        connection.close()
+        raise
+
+
+def _waiting(listener: socket.socket) -> socket.socket | None:
+    with contextlib.suppress(BlockingIOError):
+        return listener.accept()[0]
+    return None
 
 
 async def _secured(
@@ -162,14 +171,11 @@ async def _secured(
     reader = asyncio.StreamReader(CHUNK)
     protocol = asyncio.StreamReaderProtocol(reader)
     _alive(transport.get_extra_info("socket"))
-    try:
-        secured = await loop.start_tls(
-            transport, protocol, how, server_side=host is None, server_hostname=host, ssl_handshake_timeout=seconds
-        )
-    except BaseException:
-        transport.abort()
-        raise
+    secured = await loop.start_tls(
+        transport, protocol, how, server_side=host is None, server_hostname=host, ssl_handshake_timeout=seconds
+    )
     if secured is None:
+        transport.abort()
         raise ConnectionResetError("the connection ended while TLS began")
     protocol.connection_made(secured)
     return reader, asyncio.StreamWriter(secured, protocol, reader, loop)

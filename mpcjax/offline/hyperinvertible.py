@@ -78,9 +78,8 @@ def _exchanged(rt: Runtime, keys: Any) -> Any:
 
 def _deal(rt: Runtime, values: Any, noise: Any, label: str, of_others: Callable[[], Any]) -> Any:
     """Every party deals `values [rows, count]` with `noise [rows degree, count]`: `[rows, dealer, count]`."""
-    m, (rows, count) = rt.scheme.parties, values.shape
-    noise = noise.reshape(rows, -1, count)
-    degree = noise.shape[1]
+    m, (rows, count), degree = rt.scheme.parties, values.shape, len(noise) // len(values)
+    noise = noise.reshape(rows, degree, count)
     shares = share_to_others(rt.field, m, rt.fabric.rows, values, noise)
     if not degree:
         return rt.fabric.exchange(shares, rt.fresh(f"deal {label}"))

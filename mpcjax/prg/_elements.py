@@ -33,6 +33,7 @@ from mpcjax.prg._parts import Parts
 
 LANES = 8192  # blocks in a chunk: 512 kB of keystream, which stays in the cache of a core or two
 FEW = 1 << 14  # elements; up to here the rolled form does: compiling the unrolled one takes about a second
+TOGETHER = 1 << 25  # elements, 256 MB, up to which several expansions are made by one loop
 _ONES, _HIGH61, _P31 = np.uint32(0xFFFFFFFF), np.uint32((1 << 29) - 1), np.uint32((1 << 31) - 1)
 
 
@@ -260,15 +261,18 @@ def field_elements(keys, nonces, field, shape):
 
 
 def elements_of_several(claims, field, counts: Sequence[int]) -> list:
-    """For every `(keys [n, 8], nonces)` of these claims and count `[n, count]`: the same bits as one by one, in less code."""
-    wanted = [k for k, (keys, _) in enumerate(claims) if len(keys) * counts[k]]
-    found = [jnp.zeros((len(keys), count), field.dtype) for (keys, _), count in zip(claims, counts, strict=True)]
-    if wanted:
-        keys, nonces = zip(*(claims[k] for k in wanted), strict=True)
-        made = _elements(list(keys), list(nonces), field, tuple(counts[k] for k in wanted))
-        for k, elements in zip(wanted, made, strict=True):
-            found[k] = elements
-    return found
+    """For every `(keys [n, 8], nonces)` of these claims and count `[n, count]`: the same bits as one by one, in less code.
+
+    Short ones take as long as if all had the largest count. Many, all of which would be in memory at the same time, are
+    expanded one by one.
+    """
+    sizes = [len(keys) * count for (keys, _), count in zip(claims, counts, strict=True)]
+    wanted = [k for k, size in enumerate(sizes) if size]
+    found = {k: jnp.zeros((len(claims[k][0]), counts[k]), field.dtype) for k, size in enumerate(sizes) if not size}
+    for chosen in filter(None, [wanted] if sum(sizes) <= TOGETHER else [[k] for k in wanted]):
+        keys, nonces = [claims[k][0] for k in chosen], [claims[k][1] for k in chosen]
+        found |= zip(chosen, _elements(keys, nonces, field, tuple(counts[k] for k in chosen)), strict=True)
+    return [found[k] for k in range(len(claims))]
 
 
 @partial(jax.jit, static_argnames="words")

@@ -67,3 +67,32 @@ def test_who_is_dialed_just_before_the_end(two: Consortium, turns: int) -> None:
         await ended_after(turns, asyncio.create_task(endpoint._keep_dialing(1, cast(Any, links[1]))))
 
     assert left_open(run()) == []
+
+
+@pytest.mark.parametrize("dialing", [False, True])
+def test_a_connection_that_ends_while_tls_begins_ends_nothing_else(two: Consortium, dialing: bool) -> None:
+    """asyncio then says neither that it failed nor what to use."""
+    config, listener = two.config(0 if dialing else 1), two.listeners[1]
+    links = [None, SimpleNamespace(name="b")] if dialing else [None, None]
+    assert listener is not None
+    tried = []
+
+    async def none(*given: Any, **named: Any) -> None:
+        tried.append(given[0])
+
+    async def run() -> None:
+        asyncio.get_running_loop().start_tls = none  # type: ignore[method-assign]
+        endpoint = Endpoint(config, config.identity(), cast(Any, links))
+        running = asyncio.create_task(
+            endpoint._keep_dialing(1, cast(Any, links[1])) if dialing else endpoint.run(listener)
+        )
+        await asyncio.sleep(0.01)
+        with contextlib.nullcontext() if dialing else socket.create_connection(listener.getsockname()):
+            while not tried:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+            assert not running.done()
+            await ended_after(0, running)
+
+    asyncio.run(run())
+    assert tried and all(transport.is_closing() for transport in tried)

@@ -36,7 +36,7 @@ def others_go_on(b, c) -> None:
     b.receive("c", **due("still"))
 
 
-REFUSED = ("SSLError", "SSLEOFError", "ConnectionResetError", "ended")
+REFUSED = ("SSLError", "SSLEOFError", "SSLZeroReturnError", "ConnectionResetError", "ended")
 
 
 def bare(config, to: int, made: ssl.SSLContext) -> str:
