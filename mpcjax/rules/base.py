@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import inspect
 from typing import Any
 
 import jax
@@ -91,6 +92,15 @@ class Rule(abc.ABC):
     def certificate(self, peers: int) -> Certificate:
         """What is checked about every message. The messages get as many fractional bits as it and `combine` have room for."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuses parts that do not take what they are called with, where the rule is written and not in the midst of a round."""
+        super().__init_subclass__(**options)
+        for part in PARTS:
+            own, legal = vars(cls).get(part), inspect.signature(getattr(Rule, part))
+            if inspect.isfunction(own) and not _can_be_called_like(inspect.signature(own), legal):
+                names = ", ".join(legal.parameters)
+                raise TypeError(f"rule {cls.__name__}: {part}{inspect.signature(own)}; legal is {part}({names})")
+
     def __new__(cls, *_: Any, **__: Any) -> Rule:
         """Refuses a rule that says nothing about how messages are combined."""
         if cls.combine is Rule.combine and not cls._scores_and_weighs():
@@ -149,6 +159,17 @@ class Rule(abc.ABC):
         peers = jnp.arange(updates.shape[0])
         messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
         return self.finish(self.settle(self.combine(mask(messages, public.accepted), public), public), public)
+
+
+PARTS = ("local", "message_length", "certificate", "score", "weigh", "combine", "settle", "finish", "plain")
+
+
+def _can_be_called_like(own: inspect.Signature, legal: inspect.Signature) -> bool:
+    try:
+        own.bind(*legal.parameters)
+    except TypeError:
+        return False
+    return True
 
 
 def _a_number_each(part: str, found: Any, messages: Any) -> Any:

@@ -36,7 +36,7 @@ class FLTrust(_OfReference):
     """|g0| sum_i TS_i g_i / |g_i| / sum_i TS_i with trust scores TS_i = relu(cos(g_i, g0)) and g0 = reference.
 
     Without a server, g0 is an update on root data that all peers hold (or agree on): every peer computes it alone. The
-    paper's root set has 100 samples. If no peer has positive trust the result is zero.
+    paper's root set has 100 samples. If no peer has positive trust, as where g0 is zero, the result is zero.
 
     As g0 is public every peer knows its own trust score: it sends (TS_i g_i / |g_i|, TS_i) and proves that the one belongs to
     the other (`certificates.trust`). What is left is a sum over the peers, and one division of it.

@@ -225,3 +225,27 @@ def test_an_error_of_the_rule_itself_keeps_its_type() -> None:
 
 def test_the_plain_rule_is_left_alone() -> None:
     assert Own(branches).plain(jnp.ones((4, 6))).shape == (6,)
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("certificate", lambda self: Norm(1.0, 5)),
+        ("message_length", lambda self: 3),
+        ("local", lambda self, update, public: update),
+        ("combine", lambda self, messages: messages.sum(0)),
+        ("score", lambda self, messages: messages),
+        ("weigh", lambda self, scores, public, more: scores),
+        ("settle", lambda self, total: total),
+        ("finish", lambda self, combined, *, public: combined),
+        ("plain", lambda self, updates: updates.sum(0)),
+    ],
+)
+def test_a_part_that_takes_other_arguments_is_refused_where_it_is_written(part: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=rf"rule Wrong: {part}\(self.*\); legal is {part}\(self, "):
+        type("Wrong", (Own,), {part: wrong})
+
+
+@pytest.mark.parametrize("combine", [lambda self, x, y: x, lambda self, *given: given[0], lambda self, x, y, z=0: x])
+def test_by_whatever_names_it_takes_them(combine: Any) -> None:
+    assert type("Right", (Own,), {"combine": combine}).combine is combine

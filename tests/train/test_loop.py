@@ -57,6 +57,7 @@ def test_the_attack_stops_the_mean_only(make_run, method):
     assert accuracy < 0.5 if name == "mean" else accuracy > 0.8
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("attack", sorted(mpcjax.attacks.ATTACKS))
 def test_every_attack_runs_in_the_loop(make_run, attack):
     run = make_run(attack=mpcjax.attacks.ATTACKS[attack](), malicious=2)

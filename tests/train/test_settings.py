@@ -20,6 +20,7 @@ def digits():
     return load("digits")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("rule", MAIN)
 def test_every_rule_has_both_settings_and_runs(rule, digits):
     assert set(MAIN) == set(DEMO) <= set(mpcjax.rules.RULES)
