@@ -139,7 +139,6 @@ def test_memory_is_at_least_the_updates_and_their_shares_and_not_many_times_that
 
 
 @pytest.mark.once
-@pytest.mark.once
 @pytest.mark.user
 def test_memory_grows_with_parameters_peers_and_parties():
     one = memory("rsa", 70_000)  # from 2^16 on, proofs cut alike
@@ -148,7 +147,6 @@ def test_memory_grows_with_parameters_peers_and_parties():
     assert memory("rsa", 70_000, parties=6) > 1.5 * one
 
 
-@pytest.mark.once
 @pytest.mark.once
 @pytest.mark.user
 def test_memory_follows_a_group():
@@ -165,7 +163,6 @@ def test_computing_grows_with_parameters_and_peers():
     assert computing(rule="rsa", length=1_000_000, peers=2 * PEERS) == pytest.approx(2 * one, rel=0.2)
 
 
-@pytest.mark.once
 @pytest.mark.once
 @pytest.mark.user
 def test_a_weighted_rule_in_groups_deals_up_to_three_times_and_holds_two_groups():
