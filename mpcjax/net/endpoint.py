@@ -133,7 +133,7 @@ class _Unread(asyncio.Protocol):
     """Leaves what comes first to TLS."""
 
     def connection_made(self, transport: Any) -> None:
-        # in the next turn, before anything is read in it: until Python 3.11.4 a transport that pauses at once reads all the same
+        # in the next turn, before anything is read in it: on Python 3.11.2 a transport that pauses at once reads all the same
         asyncio.get_running_loop().call_soon(transport.pause_reading)
 
 

@@ -123,9 +123,8 @@ def _few(keys: Sequence, nonces: Sequence, field, counts: Sequence[int]) -> list
     e, rows, blocks = field.exponent, [len(each) for each in keys], [-(-count // 4) for count in counts]
     nonce = jnp.concatenate([jnp.broadcast_to(jnp.asarray(n)[0], (r, 3)) for n, r in zip(nonces, rows, strict=True)])
     counters = jnp.arange(max(blocks), dtype=jnp.uint32)
-    words = jnp.stack(
-        _joined(rolled_blocks(jnp.concatenate(keys)[:, None], counters, nonce[:, None]))
-    )  # [8, rows, blocks]
+    blocks_of = rolled_blocks(jnp.concatenate(keys)[:, None], counters, nonce[:, None])
+    words = jnp.stack(_joined(blocks_of))  # [8, rows, blocks]
     low, high = _mod64(words[0::2], e), _mod64(words[1::2], e)
     elements = jnp.moveaxis(_mod64(low + _mod64(high << np.uint64(64 % e), e), e).astype(field.dtype), 0, 1)
     return [

@@ -96,10 +96,12 @@ class Rule(abc.ABC):
         """Refuses parts that do not take what they are called with, where the rule is written and not in the midst of a round."""
         super().__init_subclass__(**options)
         for part in PARTS:
-            own, legal = vars(cls).get(part), inspect.signature(getattr(Rule, part))
-            if inspect.isfunction(own) and not _can_be_called_like(inspect.signature(own), legal):
+            if not inspect.isfunction(own := vars(cls).get(part)):
+                continue
+            given, legal = inspect.signature(own), inspect.signature(getattr(Rule, part))
+            if not _can_be_called_like(given, legal):
                 names = ", ".join(legal.parameters)
-                raise TypeError(f"rule {cls.__name__}: {part}{inspect.signature(own)}; legal is {part}({names})")
+                raise TypeError(f"rule {cls.__name__}: {part}{given}; legal is {part}({names})")
 
     def __new__(cls, *_: Any, **__: Any) -> Rule:
         """Refuses a rule that says nothing about how messages are combined."""
