@@ -12,6 +12,7 @@ from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.certificates.bits import booleanity, powers, split
 from mpcjax.fields import Field
 from mpcjax.prg import Stream
+from mpcjax.protocols.weights import missed, weights_of
 from mpcjax.runtime import Runtime
 from mpcjax.spreading import WHOLE, Spread
 
@@ -73,8 +74,8 @@ class Range(Certificate):
     def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         """Random sums of the gaps between the messages and what the bits spell, and that they are bits."""
         field, width, length = rt.field, self.width_at(dealt.bits), dealt.message.shape[-1]
-        repeats = rt.repetitions(1 / field.modulus)
-        weights = second.uniform("range", field, (repeats, length))[0]
+        repeats = rt.repetitions(missed(field))
+        weights = weights_of(second, "range", field, repeats, length)
         gaps = [self._gap(field, weights[r], width) for r in range(repeats)]
         return [*gaps, *booleanity(rt, second, ("helpers",), length * width)]
 

@@ -37,6 +37,7 @@ from mpcjax.certificates.norm import Norm, mixed
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import Form, random_form
+from mpcjax.protocols.weights import weights_of
 from mpcjax.runtime import SECURITY_BITS, Runtime
 from mpcjax.spreading import WHOLE, Spread
 
@@ -72,9 +73,7 @@ class Trust(Norm):
         that everybody knows: of two references that nobody chose for it the same with chance 2^-40. It tells mistakes apart,
         not lies: who says the fingerprint of another direction only fails itself."""
         told = field.from_signed(jnp.append(self.direction, self.largest))
-        # behind a barrier: of a constant seed XLA works out the numbers while it compiles, one by one, for many seconds
-        seed = jax.lax.optimization_barrier(jnp.zeros((8,), jnp.uint32))
-        weights = Stream.from_seed(seed).uniform("fingerprint", field, told.shape)[0]
+        weights = weights_of(Stream.from_seed(bytes(32)), "fingerprint", field, 1, len(told))[0]
         value = field.dot(told, weights)
         return split(field, value, min(SECURITY_BITS, field.exponent)) == 1
 
@@ -125,10 +124,10 @@ class Trust(Norm):
 
     def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         repeats = rt.repetitions(1 / rt.field.modulus)
-        weights = second.uniform("projections", rt.field, (repeats, self.rows + 2))[0]
-        checked = second.uniform("spelling", rt.field, (repeats,))[0]
+        drawn = second.uniform("projections", rt.field, (repeats, self.rows + 3))[0]
+        weights, spelling = drawn[:, :-1], drawn[:, -1]
         of_messages = [self._of_message(rt.field, agreed, weights[r], dealt) for r in range(repeats)]
-        return [*of_messages, *(self._of_helpers(rt, second, r, checked[r], dealt) for r in range(repeats))]
+        return [*of_messages, *(self._of_helpers(rt, second, r, spelling[r], dealt) for r in range(repeats))]
 
     def _of_message(self, field: Field, agreed: Any, weights: Any, dealt: Dealt) -> Equation:
         """With the weights c of the projections, a of <y, rho> and b of x_d, and h half of the vector they multiply x with:

@@ -28,6 +28,7 @@ from mpcjax.offline.demand import Stock
 from mpcjax.offline.keys import exchanged
 from mpcjax.prg import Stream, uniform_of_several
 from mpcjax.protocols.coin import first_coin
+from mpcjax.protocols.weights import missed, weights_of
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import expanding, share_to_others
 
@@ -37,7 +38,7 @@ LOW, HIGH = "degree t", "degree 2t"
 def make_sharings(rt: Runtime, random: int, double: int, zero: int = 0) -> Stock:
     """A stock of verified `random`, `double` and `zero` sharings. One of zero is the difference of two halves."""
     outputs = rt.scheme.parties - rt.scheme.threshold
-    masks = rt.repetitions(1 / rt.field.modulus)
+    masks = rt.repetitions(missed(rt.field))
     pairs, singles = -(-(double + zero) // outputs), -(-random // outputs)
     low, high = _deal_all(rt, masks + pairs, singles)
     _check(rt, first_coin(rt), low, high, masks)
@@ -101,7 +102,7 @@ def _check(rt: Runtime, public: Stream, low: Any, high: Any, masks: int) -> None
     The halves of a double sharing are compared through their difference, a sharing of zero of degree 2t. Its mask is
     again a difference of two masks with independent noise, so the two openings together reveal nothing.
     """
-    weights = public.uniform("weights", rt.field, (masks, low.shape[-1] - masks))[0]
+    weights = weights_of(public, "weights", rt.field, masks, low.shape[-1] - masks)
     pairs = high.shape[-1]
     sums = _combined(rt, low, weights)
     gaps = _combined(rt, rt.field.sub(low[..., :pairs], high), weights[:, : pairs - masks])

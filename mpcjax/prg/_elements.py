@@ -97,14 +97,29 @@ def as_field(words, e: int) -> list:
     return _joined(words) if e == 61 else list(words)
 
 
+def _limbs(word, e: int, shift: int = 0):
+    """uint64 `word` 2**shift as a sum of at most four numbers of e bits, congruent mod p = 2**e - 1; e >= 31."""
+    p, ends = np.uint64((1 << e) - 1), range(e - shift, 64, e)
+    return sum(((word >> np.uint64(end)) & p for end in ends), (word << np.uint64(shift)) & p)
+
+
+def _reduced(total, e: int):
+    """A sum of limbs mod p: after one fold it is less than 2 p."""
+    p = np.uint64((1 << e) - 1)
+    total = (total & p) + (total >> np.uint64(e))
+    return jnp.where(total >= p, total - p, total)
+
+
 def _mod64(word, e: int):
     """uint64 -> mod p."""
-    p = np.uint64((1 << e) - 1)
+    return word % np.uint64((1 << e) - 1) if e < 31 else _reduced(_limbs(word, e), e)
+
+
+def _mod128(low, high, e: int):
+    """The number of 128 bits (low, high), uint64 each, mod p: 2**64 is 2**(64 % e)."""
     if e < 31:
-        return word % p
-    for _ in range(3):
-        word = (word & p) + (word >> np.uint64(e))
-    return jnp.where(word == p, np.uint64(0), word)
+        return _mod64(_mod64(low, e) + _mod64(_mod64(high, e) << np.uint64(64 % e), e), e)
+    return _reduced(_limbs(low, e) + _limbs(high, e, 64 % e), e)
 
 
 def replace(candidates, key, spare, counters, field):
@@ -125,8 +140,7 @@ def _few(keys: Sequence, nonces: Sequence, field, counts: Sequence[int]) -> list
     counters = jnp.arange(max(blocks), dtype=jnp.uint32)
     blocks_of = rolled_blocks(jnp.concatenate(keys)[:, None], counters, nonce[:, None])
     words = jnp.stack(_joined(blocks_of))  # [8, rows, blocks]
-    low, high = _mod64(words[0::2], e), _mod64(words[1::2], e)
-    elements = jnp.moveaxis(_mod64(low + _mod64(high << np.uint64(64 % e), e), e).astype(field.dtype), 0, 1)
+    elements = jnp.moveaxis(_mod128(words[0::2], words[1::2], e).astype(field.dtype), 0, 1)
     return [
         elements[end - n : end, :, :filled].reshape(n, -1)[:, :count]
         for end, n, filled, count in zip(itertools.accumulate(rows), rows, blocks, counts, strict=True)

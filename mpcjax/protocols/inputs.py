@@ -24,6 +24,7 @@ from mpcjax import _compat
 from mpcjax.checks import verdict
 from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream, field_elements
+from mpcjax.protocols.weights import missed, weights_of
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import deal_rows
 
@@ -80,7 +81,7 @@ def deal_with(rt: Runtime, values: Any, noise: Any, label: str, known: Callable[
 
 def deal_masks(rt: Runtime, peers: Dealers) -> Any:
     """One random sharing per peer and repetition of the dealing check: `[rows, n, R]`."""
-    repeats = rt.repetitions(1 / rt.field.modulus)
+    repeats = rt.repetitions(missed(rt.field))
     return deal(rt, peers.own.uniform("mask", rt.field, (repeats,)), peers, "mask")
 
 
@@ -112,7 +113,7 @@ def _settled(rt: Runtime, combined: Any, said: Any, fine: Any) -> Any:
 def _combined(rt: Runtime, public: Stream, blocks: list[Any], masks: Any) -> Any:
     """Masked random combinations of everything dealt: mask r + sum_k weights[r, k] value[k], `[rows, n, R]`."""
     lengths = [block.shape[-1] for block in blocks]
-    weights = public.uniform("dealing check", rt.field, (masks.shape[-1], sum(lengths)))[0]
+    weights = weights_of(public, "dealing check", rt.field, masks.shape[-1], sum(lengths))
     total, start = masks, 0
     for block, length in zip(blocks, lengths, strict=True):
         part = kernels.inner(rt.field, block[..., None, :], weights[:, start : start + length])

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from mpcjax.fields import kernels
 from mpcjax.protocols.packing import key_elements, stream_from_elements
+from mpcjax.protocols.weights import missed, weights_of
 from mpcjax.runtime import Runtime
 
 BULK = 64  # from so many values on, a king costs less traffic than everybody telling everybody
@@ -79,10 +80,10 @@ def checked(rt: Runtime, shares: Any) -> Any:
 def _corrected(rt: Runtime, shares: Any) -> Any:
     """Find the bad parties once, on random combinations of the columns drawn after the shares are fixed."""
     field, flat = rt.field, shares.reshape(shares.shape[0], -1)
-    repeats = rt.repetitions(1 / field.modulus)
+    repeats = rt.repetitions(missed(field))
     columns = flat
     if flat.shape[1] > max(repeats, key_elements(field)):  # fewer are decoded one by one: no coin costs less
-        weights = _coin_for_decoding(rt).uniform("columns", field, (repeats, flat.shape[1]))[0]
+        weights = weights_of(_coin_for_decoding(rt), "columns", field, repeats, flat.shape[1])
         columns = jnp.stack([field.dot(flat, weights[r][None, :], axis=-1) for r in range(repeats)], axis=1)
     return without_errors(rt, columns, shares)
 

@@ -11,6 +11,7 @@ from typing import Any
 from mpcjax.fields import kernels
 from mpcjax.protocols.coin import coin
 from mpcjax.protocols.opening import gated, king_open, open_many, without_errors
+from mpcjax.protocols.weights import missed, weights_of
 from mpcjax.runtime import Runtime
 
 
@@ -31,6 +32,6 @@ def open_output(rt: Runtime, x: Any, label: str) -> Any:
 
 def _combined(rt: Runtime, shares: Any) -> Any:
     """Random combinations of all columns of all slices `shares [rows, L]`, drawn when these are fixed: `[rows, R]`."""
-    repeats = rt.repetitions(1 / rt.field.modulus)
-    weights = rt.spread.own(coin(rt)).uniform("output", rt.field, (repeats, shares.shape[1]))[0]
+    own, tries = rt.spread.own(coin(rt)), rt.repetitions(missed(rt.field))
+    weights = weights_of(own, "output", rt.field, tries, shares.shape[1])
     return rt.spread.total(rt.field, kernels.inner(rt.field, shares[:, None], weights[None]))

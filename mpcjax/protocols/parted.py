@@ -18,6 +18,7 @@ from mpcjax.fields import kernels
 from mpcjax.protocols.coin import coin
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.verify import tries
+from mpcjax.protocols.weights import weights_of
 from mpcjax.runtime import Claim, Projected, Runtime
 
 
@@ -28,7 +29,7 @@ def fixed_sum(rt: Runtime, local: Any, w: Any, pending: list[Claim]) -> tuple[An
     """
     z = reduce_degree(rt, local, "combination")
     repeats = tries(rt, [*pending, Projected(w, None, None)])
-    return z, coin(rt).uniform("directions", rt.field, (repeats, local.shape[1]))[0]
+    return z, weights_of(coin(rt), "directions", rt.field, repeats, local.shape[1])
 
 
 def projections(rt: Runtime, x: Any, directions: Any) -> Any:

@@ -15,6 +15,7 @@ Revealed: nothing (the opened product is masked). Cost: O(log N) rounds and elem
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -27,6 +28,7 @@ from mpcjax.protocols.coin import challenge, coin
 from mpcjax.protocols.folding import by_power, in_pieces, pieces, product_table
 from mpcjax.protocols.multiply import reduce_degree
 from mpcjax.protocols.opening import open_now
+from mpcjax.protocols.weights import challenges, missed, weights_of
 from mpcjax.runtime import MERGED, Claim, Combination, Dots, Gram, Projected, RowsTimes, Runtime, Scaled
 
 
@@ -44,8 +46,7 @@ def _verify_zeros(rt: Runtime) -> None:
     """The sharings claimed to hide zero do, and have degree t: open random combinations of them."""
     zeros = jnp.concatenate(rt.zeros, axis=1)
     rt.zeros = []
-    repeats = rt.repetitions(1 / rt.field.modulus)
-    weights = coin(rt).uniform("zeros", rt.field, (repeats, zeros.shape[1]))[0]
+    weights = weights_of(coin(rt), "zeros", rt.field, rt.repetitions(missed(rt.field)), zeros.shape[1])
     combined = kernels.inner(rt.field, zeros[:, None], weights[None])
     rt.check("king", open_now(rt, combined, "zeros") == 0)
 
@@ -61,7 +62,8 @@ def _verify_products(rt: Runtime, products: list[Any]) -> None:
 
 def tries(rt: Runtime, claims: list[Any]) -> int:
     """How many tries `verify` makes of these claims together. Of a `Projected` only `w` is read."""
-    return rt.repetitions(_error(rt, sum(_length(claim) for claim in claims)))
+    projected = any(isinstance(claim, Projected) for claim in claims)
+    return rt.repetitions(_error(rt, sum(_length(claim) for claim in claims), projected))
 
 
 def _merged(claims: list[Any]) -> list[Any]:
@@ -74,16 +76,19 @@ def _merged(claims: list[Any]) -> list[Any]:
     return merged + [claim for claim in claims if not isinstance(claim, MERGED)]
 
 
-def _error(rt: Runtime, length: int) -> float:
+def _error(rt: Runtime, length: int, projected: bool = False) -> float:
     """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 3 / p for the mask.
 
-    The coefficient of a claim is one challenge of degree 1, the vectors u and w of a Gram matrix are two: a matrix E of
-    errors that is not zero leaves u E = 0 with probability at most 1 / p, and then u E w = r for any r, such as what the
-    errors of other claims add, with probability 1 / p. Likewise the direction and the coefficient of a `Projected`.
+    The coefficient of a claim is one challenge of degree 1 or the product of two (`weights`), the vectors u and w of a
+    Gram matrix are two: a matrix E of errors that is not zero leaves u E = 0 with probability at most 1 / p, and then
+    u E w = r for any r, such as what the errors of other claims add, with probability 1 / p. (So u and w are independent
+    of all others: entries of one tensor commute, and u E w could be zero for an E that is not.) The direction of a
+    `Projected` is one or two more.
     A quadratic that is not zero at 0 has at most two other roots, and the mask's challenge is 1 with probability 2 / p.
     """
     p = rt.field.modulus
-    log_pass = 2 * math.log1p(-1 / p) + math.log1p(-3 / p)
+    batching = 2 * challenges(rt.field) if projected else 2
+    log_pass = batching * math.log1p(-1 / p) + math.log1p(-3 / p)
     while length > 1:
         count = pieces(rt.field, length)
         length, log_pass = -(-length // count), log_pass + math.log1p(-(2 * count - 2) / p)
@@ -105,12 +110,12 @@ def _batched(rt: Runtime, claims: list[Any], repeats: int) -> tuple[Any, Any, An
 
     The public coefficients are drawn when all z are fixed: one for every z, but n for u and n for w of a Gram matrix.
     """
+    claims = sorted(claims, key=lambda claim: not isinstance(claim, Gram))  # what takes independent ones first
     counts = [_coefficients(claim) for claim in claims]
-    weights = coin(rt).uniform("claims", rt.field, (repeats, sum(counts)))[0]
-    parts, start = [], 0
-    for claim, count in zip(claims, counts, strict=True):
-        parts.append(_weighted(rt, claim, weights[:, start : start + count]))
-        start += count
+    apart = sum(count for claim, count in zip(claims, counts, strict=True) if isinstance(claim, Gram))
+    weights = weights_of(coin(rt), "claims", rt.field, repeats, sum(counts) - apart, apart)
+    ends = itertools.accumulate(counts)
+    parts = [_weighted(rt, c, weights[:, end - n : end]) for c, n, end in zip(claims, counts, ends, strict=True)]
     x = jnp.concatenate([part[0] for part in parts], axis=-1)
     y = jnp.concatenate([part[1] for part in parts], axis=-1)
     z = rt.field.sum(jnp.stack([part[2] for part in parts]), axis=0)
