@@ -13,12 +13,16 @@ import numpy as np
 _STACK = ". Of one tree per peer make one tree: jax.tree.map(lambda *rows: jnp.stack(rows), *updates)"
 
 
-def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any], Any]]:
-    """Leaves `[peers, ...]` to `([peers, d] float32, unravel)`; `unravel [d]` gives the tree of one peer."""
+def stack_rows(updates: Any, what: str = "updates", lent: bool = False) -> tuple[Any, Callable[[Any], Any]]:
+    """Leaves `[peers, ...]` to `([peers, d] float32, unravel)`; `unravel [d]` gives the tree of one peer.
+
+    `lent`: a tree of one float32 array of numpy's is not copied, and stays one of numpy's.
+    """
     paths, structure = jax.tree_util.tree_flatten_with_path(updates)
     if not paths:
         raise ValueError(f"{what} is an empty pytree: give at least one array with a leading axis over the peers")
-    leaves = [_float_leaf(path, leaf, what) for path, leaf in paths]
+    lent = lent and len(paths) == 1 and isinstance(paths[0][1], np.ndarray) and paths[0][1].dtype == np.float32
+    leaves = [_float_leaf(path, leaf, what, np if lent else jnp) for path, leaf in paths]
     for (path, _), leaf in zip(paths, leaves, strict=True):
         if leaf.ndim == 0:
             raise ValueError(f"{_name(path, what)} is a scalar: every leaf needs a leading axis over the peers")
@@ -37,7 +41,7 @@ def stack_rows(updates: Any, what: str = "updates") -> tuple[Any, Callable[[Any]
     peers = leaves[0].shape[0]
     if peers == 0:
         raise ValueError(f"{_name(paths[0][0], what)} has no rows: give one row per peer, leaves [peers, ...]")
-    flat = [leaf.astype(jnp.float32).reshape(peers, -1) for leaf in leaves]
+    flat = [(leaf if lent else leaf.astype(jnp.float32)).reshape(peers, -1) for leaf in leaves]
     matrix = flat[0] if len(flat) == 1 else jnp.concatenate(flat, axis=1)
     return matrix, _unraveller(structure, [leaf.shape[1:] for leaf in leaves], [leaf.dtype for leaf in leaves])
 
@@ -80,7 +84,7 @@ def size_of(params: Any) -> int:
     return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree_util.tree_leaves(params))
 
 
-def _float_leaf(path: Any, leaf: Any, what: str) -> Any:
+def _float_leaf(path: Any, leaf: Any, what: str, library: Any = jnp) -> Any:
     dtype = getattr(leaf, "dtype", None)
     if dtype is None:
         raise ValueError(
@@ -92,7 +96,7 @@ def _float_leaf(path: Any, leaf: Any, what: str) -> Any:
             f"{_name(path, what)} has dtype {dtype}: legal are floating point arrays; convert it with "
             ".astype(jnp.float32)"
         )
-    return jnp.asarray(leaf)
+    return library.asarray(leaf)
 
 
 def _name(path: Any, what: str) -> str:

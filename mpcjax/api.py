@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mpcjax import _compat, arguments, simulator
@@ -123,12 +124,14 @@ def aggregate(
     is accepted the value is the rule's of nothing: zero, or the center. Eager calls remember proven liars in `committee`.
     """
     rule = resolve(rule)
-    matrix, unravel = stack_rows(updates)
+    matrix, unravel = stack_rows(updates, lent=True)
     public = arguments.public_of(rule, updates, matrix, weights, center, reference)
     inside = not all(_compat.is_concrete(x) for x in jax.tree_util.tree_leaves((matrix, public, key, round)))
     setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits, at_once=inside)
     if key is None and committee.mesh is not None and jax.process_count() > 1:
         raise ValueError("a mesh of several processes needs key=, the same 256 bits in all of them")
+    if setup.groups == 1 or committee.mesh is not None:
+        matrix = jnp.asarray(matrix)  # in groups of peers the device needs a few rows at a time
     key, round = arguments.key_of(key, inside), arguments.round_of(round)
     if inside and committee.mesh is not None:
         raise ValueError(

@@ -53,8 +53,8 @@ def test_the_same_bits_as_all_at_once(rule):
     x = updates()
     x[4, 2] = np.nan
     together, apart = (
-        mpcjax.aggregate(jnp.asarray(x), rule, committee=mpcjax.simulate(3, group=group), key=KEY, **extras(rule))
-        for group in (None, GROUP)
+        mpcjax.aggregate(given, rule, committee=mpcjax.simulate(3, group=group), key=KEY, **extras(rule))
+        for given, group in ((jnp.asarray(x), None), (x, GROUP))  # of an array of numpy's groups are read where it lies
     )
     np.testing.assert_array_equal(np.asarray(together.value), np.asarray(apart.value))
     for part in ("verified", "accepted", "finite", "well_dealt", "certified"):
@@ -67,6 +67,33 @@ def test_the_same_bits_as_all_at_once(rule):
     assert once * together.report.rounds < apart.report.rounds < 2 * together.report.rounds  # three groups in two lanes
     assert apart.report.upload_bytes == together.report.upload_bytes  # every peer deals once
     assert apart.report.cost == mpcjax.estimate(rule, LENGTH, peers=PEERS, committee=mpcjax.simulate(3, group=GROUP))
+
+
+class Reached(Exception):
+    """With the updates as they are handed on."""
+
+
+@pytest.mark.parametrize("group", [None, GROUP])
+def test_in_groups_an_array_of_numpys_is_not_copied(group, monkeypatch):
+    def reached(*given: Any) -> None:
+        raise Reached(next(each for each in given if getattr(each, "shape", None) == (PEERS, LENGTH)))
+
+    monkeypatch.setattr(simulator, "eager", reached)
+    for x in (
+        updates().reshape(PEERS, 2, 3),
+        {"layer": updates()},
+        updates().astype(np.float64),
+        jnp.asarray(updates()),
+    ):
+        with pytest.raises(Reached) as raised:
+            mpcjax.aggregate(
+                x, "rsa", committee=mpcjax.simulate(3, group=group), center=jax.tree.map(lambda leaf: leaf[0], x)
+            )
+        (found,) = raised.value.args
+        leaf = jax.tree.leaves(x)[0]
+        lent = group is not None and isinstance(leaf, np.ndarray) and leaf.dtype == np.float32
+        assert (isinstance(found, np.ndarray) and np.shares_memory(found, leaf)) == lent
+        np.testing.assert_array_equal(found, updates())
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))
