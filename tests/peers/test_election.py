@@ -105,5 +105,5 @@ def test_a_lie_in_the_last_message_stops_whom_it_was_told_and_all_others_have_on
     def cheat(who: int, receiver: int, name: str, x: np.ndarray) -> np.ndarray:
         return x ^ 1 if (who, receiver, name) == (0, 1, "start/opened/echo") else x
 
-    stopped, *others = start(Net(PEERS, patience=1.0, cheat=cheat))[1:]
+    stopped, *others = start(Net(PEERS, patience=6.0, cheat=cheat))[1:]
     assert isinstance(stopped, Abort) and isinstance(others[0], bytes) and len(set(others)) == 1

@@ -125,7 +125,7 @@ def test_what_comes_while_an_attempt_begins_is_heard() -> None:
 
 def test_an_outcome_that_does_not_come_soon_is_asked_of_all_other_members_at_once() -> None:
     """Not at first, or every member would send it to everybody; and the first may still send it."""
-    net = Net(PEERS, patience=0.3, slot=0.05)
+    net = Net(PEERS, patience=1.2, slot=0.2)
     node, happened = consortium(net)[LATE], list[Any]()
     end, receive = net.ends[LATE], net.ends[LATE].receive
     end.notify = lambda peer, notice: happened.append(peer)  # type: ignore[method-assign]
