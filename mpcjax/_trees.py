@@ -35,7 +35,7 @@ def stack_rows(updates: Any, what: str = "updates", lent: bool = False) -> tuple
     several = len(leaves) > 1 and len(leaves[0]) > 1
     if isinstance(updates, list | tuple) and several and all(leaf.ndim == 1 for leaf in leaves):
         raise ValueError(
-            f"{what} is a {type(updates).__name__} of vectors, which would be {leaves[0].shape[0]} peers with "
+            f"{what} is a {type(updates).__name__} of nothing but vectors, which would be {leaves[0].shape[0]} peers with "
             f"{len(leaves)} parameters{_STACK}; a model of nothing but scalars goes into one array [peers, scalars]"
         )
     peers = leaves[0].shape[0]
@@ -55,7 +55,8 @@ def vector_like(tree: Any, like: Any, what: str) -> Any:
     for (path, leaf), row in zip(paths, jax.tree_util.tree_leaves(like), strict=True):
         if jnp.shape(leaf) != jnp.shape(row)[1:]:
             raise ValueError(
-                f"{_name(path, what)} has shape {jnp.shape(leaf)}, one peer's update has {jnp.shape(row)[1:]}"
+                f"{_name(path, what)} has shape {jnp.shape(leaf)}, one peer's update has {jnp.shape(row)[1:]}, which alone is "
+                "legal: give one like updates, without the axis over the peers"
             )
     flat = [_float_leaf(path, leaf, what).astype(jnp.float32).reshape(-1) for path, leaf in paths]
     return flat[0] if len(flat) == 1 else jnp.concatenate(flat)
@@ -91,10 +92,19 @@ def _float_leaf(path: Any, leaf: Any, what: str, library: Any = jnp) -> Any:
             f"{_name(path, what)} is a {type(leaf).__name__}: legal are floating point arrays; wrap the whole leaf with "
             "jnp.asarray(..., jnp.float32)"
         )
-    if not jnp.issubdtype(dtype, jnp.floating):
+    if isinstance(leaf, np.ma.MaskedArray):
         raise ValueError(
-            f"{_name(path, what)} has dtype {dtype}: legal are floating point arrays; convert it with "
-            ".astype(jnp.float32)"
+            f"{_name(path, what)} is a masked array: legal are arrays of which every number counts; fill it with "
+            ".filled(0.0), or leave those peers out"
+        )
+    if not jnp.issubdtype(dtype, jnp.floating) or not getattr(dtype, "isnative", True):
+        fix = (
+            "make real numbers of it"
+            if jnp.issubdtype(dtype, jnp.complexfloating)
+            else "convert it with .astype('float32')"
+        )
+        raise ValueError(
+            f"{_name(path, what)} has dtype {dtype}: legal are floating point arrays in this machine's order of bytes; {fix}"
         )
     return library.asarray(leaf)
 

@@ -98,7 +98,8 @@ def aggregate(
     """Aggregate the peers' updates by `rule` under actively secure MPC.
 
     Args:
-        updates: pytree, every leaf `[peers, ...]` floating point.
+        updates: pytree, every leaf `[peers, ...]` floating point. A single float32 array of numpy's is read as the round goes on:
+            leave it as it is meanwhile.
         rule: a `Rule` such as `mpcjax.rules.centered_clipping(clip=10.0)`, or its name.
         committee: from `mpcjax.simulate`; its members are drawn from the peers anew for every round.
         weights: public weights `[peers]` >= 0, for rules that use them; equal by default.
@@ -130,7 +131,7 @@ def aggregate(
     setup = setup_of(rule, committee, matrix.shape[0], matrix.shape[1], fraction_bits, at_once=inside)
     if key is None and committee.mesh is not None and jax.process_count() > 1:
         raise ValueError("a mesh of several processes needs key=, the same 256 bits in all of them")
-    if setup.groups == 1 or committee.mesh is not None:
+    if setup.groups == 1:
         matrix = jnp.asarray(matrix)  # in groups of peers the device needs a few rows at a time
     key, round = arguments.key_of(key, inside), arguments.round_of(round)
     if inside and committee.mesh is not None:

@@ -1,11 +1,11 @@
 """Peers deal their messages to the committee, and the committee checks that they were dealt.
 
-The check: with public coefficients drawn after the dealing, the members open a random combination of everything a peer
-dealt, masked by a random value the same peer dealt, and test that it has degree at most t. The coefficients are
-independent (powers of one challenge over 10^8 terms would leave only 2^-34). Of what a peer proved (`protocols.proof`) the
-fold stands for all shares: it has degree t only if they have. A dealer is committed to what it sends; when an
-opening is inconsistent, accused members show what they were sent, and either the dealer is excluded or the members
-whose statement differs are proven corrupt.
+The check: with public coefficients drawn after the dealing, the members open a random combination of everything a
+peer dealt, masked by a random value the same peer dealt, and test that it has degree at most t. The coefficients are
+independent or products of two (`weights`; powers of one challenge over 10^8 terms would leave only 2^-34). Of what a
+peer proved (`protocols.proof`) the fold stands for all shares: it has degree t only if they have. A dealer is
+committed to what it sends; when an opening is inconsistent, accused members show what they were sent, and either the
+dealer is excluded or the members whose statement differs are proven corrupt.
 
 Guarantee (t < m/2): what is accepted lies on polynomials of degree t at the honest members, except with probability
 2**-SECURITY_BITS per peer. Revealed: whether each peer dealt properly.

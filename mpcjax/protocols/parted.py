@@ -5,9 +5,9 @@ fixed, public directions rho are drawn; every part once more gives the inner pro
 (`projections`), and what remains of the claim is sum_j w[j] <x[j], rho> = <z, rho>, as short as w (`claim_sum`). That is
 what `verify` makes of a `Combination`; the vectors are only read at two separate times.
 
-Guarantee: a z that is wrong somewhere differs from the sum along a direction except with probability 1 / p. Every try of
-`verify` has a direction of its own, so its repetitions bring that below 2**-SECURITY_BITS too. Not for robust mode, whose
-products need no verification.
+Guarantee: a z that is wrong somewhere differs from the sum along a direction except with probability 2 / p at most
+(`weights`). Every try of `verify` has a direction of its own, so its repetitions bring that below 2**-SECURITY_BITS
+too. Not for robust mode, whose products need no verification.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Settling the claims of a phase: all products and all bulk openings, in one batch.
 
-Every claimed inner product is multiplied by an independent public coefficient and the sum is folded: with X and Y cut
+Every claimed inner product is multiplied by a public random coefficient (`weights`) and the sum is folded: with X and Y cut
 into c pieces, X(v) = sum X_k v^k and Y(v) = sum Y_k v^(c-1-k), the coefficient of v^(c-1) in X(v).Y(v) is the claimed
 X.Y; the other 2c - 2 are computed and shared, a public v is drawn, and X(v), Y(v) of 1/c the length go on. The last
 product is masked by random sharings and opened. A Gram matrix Z = X X^T joins the batch as one inner product: for public
@@ -80,10 +80,11 @@ def _error(rt: Runtime, length: int, projected: bool = False) -> float:
     """Soundness error of one try: 2 challenges of degree 1 (batching), one of degree 2c - 2 a level, 3 / p for the mask.
 
     The coefficient of a claim is one challenge of degree 1 or the product of two (`weights`), the vectors u and w of a
-    Gram matrix are two: a matrix E of errors that is not zero leaves u E = 0 with probability at most 1 / p, and then
-    u E w = r for any r, such as what the errors of other claims add, with probability 1 / p. (So u and w are independent
-    of all others: entries of one tensor commute, and u E w could be zero for an E that is not.) The direction of a
-    `Projected` is one or two more.
+    Gram matrix are two others: a matrix E of errors that is not zero leaves u E = 0 with probability at most 1 / p, and
+    then u E w = r for any r, such as what the errors of other claims add, with probability 1 / p. So of the coefficients
+    and of several Gram matrices the two of one that is wrong count, whatever else is. (Entries of one tensor commute, and
+    u E w could be zero for an E that is not: u and w are independent of all others.) The direction of a `Projected`, drawn
+    before its coefficient, is one or two more.
     A quadratic that is not zero at 0 has at most two other roots, and the mask's challenge is 1 with probability 2 / p.
     """
     p = rt.field.modulus

@@ -156,8 +156,14 @@ class Rule(abc.ABC):
         return self
 
     def plain(self, updates: Any, public: Public | None = None) -> Any:
-        """The rule without MPC, in float: its specification. `updates [n, d]` to `[d]`."""
+        """The rule without MPC, in float: its specification. `updates [n, d]` to `[d]`.
+
+        `public`: `Public.of(*updates.shape, reference=...)`, with what the rule needs or is to use; all accepted by default.
+        """
         public = Public.of(*updates.shape) if public is None else public
+        if "reference" in self.needs and public.reference is None:
+            given = "mpcjax.rules.Public.of(*updates.shape, reference=...)"
+            raise ValueError(f"rule {self.name!r} needs a reference, a vector like one update: plain(updates, {given})")
         peers = jnp.arange(updates.shape[0])
         messages = jax.vmap(self.local, in_axes=(0, 0, None))(updates, peers, public)
         return self.finish(self.settle(self.combine(mask(messages, public.accepted), public), public), public)

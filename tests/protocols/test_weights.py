@@ -149,6 +149,18 @@ def test_a_wrong_product_among_many_is_caught(lie: dict[int, int], tensors: None
     assert not run(KEY, None, x, errors)[1]
 
 
+@pytest.mark.parametrize("lie", [{0: 1}, {0: 1, 1: -1}, {0: 1, 4: -1}, {11: 5}], ids=str)
+def test_what_is_not_zero_among_many_is_caught(lie: dict[int, int], tensors: None) -> None:
+    def program(rt: Runtime, x: Any) -> None:
+        rt.claim_zero(x)
+        verify(rt)
+
+    run, errors = compiled(Shamir(F31, 3, 1), program, [(12,)]), np.zeros(12, np.uint32)
+    assert run(KEY, None, errors)[1]
+    errors[list(lie)] = [value % F31.modulus for value in lie.values()]
+    assert not run(KEY, None, errors)[1]
+
+
 @pytest.mark.parametrize("exponent", EXPONENTS)
 def test_directions_that_are_products_count_twice(exponent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Direction and coefficient of a `Projected`; the mask and the levels of a vector of one are the rest of an error."""

@@ -249,3 +249,8 @@ def test_a_part_that_takes_other_arguments_is_refused_where_it_is_written(part: 
 @pytest.mark.parametrize("combine", [lambda self, x, y: x, lambda self, *given: given[0], lambda self, x, y, z=0: x])
 def test_by_whatever_names_it_takes_them(combine: Any) -> None:
     assert type("Right", (Own,), {"combine": combine}).combine is combine
+
+
+def test_a_plain_run_without_the_reference_says_how_to_give_one() -> None:
+    with pytest.raises(ValueError, match=r"rule 'fltrust' needs a reference.*Public.of\(.*reference=\.\.\.\)"):
+        mpcjax.rules.fltrust().plain(np.ones((3, 2), np.float32))
