@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+
 import numpy as np
 import pytest
 
@@ -42,3 +45,12 @@ def test_random_errors_of_two_of_five(name: str) -> None:
     program = case(name, 61, 5, 2)
     for size in (1, 2):
         _none_wrong(program, 5000, seed=13 + size, size=size)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["inputs", "offline", "online"])
+def test_random_errors_where_weights_are_products(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of more than 16,384 values at a time: dealings and material, openings and products."""
+    monkeypatch.setattr(sys.modules["mpcjax.protocols.weights"], "FEW", 1)
+    program = case(name, 61, 3, 1)
+    _none_wrong(dataclasses.replace(program, name=f"{name}, products"), 1000, seed=17)  # a program of its own
