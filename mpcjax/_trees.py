@@ -35,8 +35,8 @@ def stack_rows(updates: Any, what: str = "updates", lent: bool = False) -> tuple
     several = len(leaves) > 1 and len(leaves[0]) > 1
     if isinstance(updates, list | tuple) and several and all(leaf.ndim == 1 for leaf in leaves):
         raise ValueError(
-            f"{what} is a {type(updates).__name__} of nothing but vectors, which would be {leaves[0].shape[0]} peers with "
-            f"{len(leaves)} parameters{_STACK}; a model of nothing but scalars goes into one array [peers, scalars]"
+            f"{what} is a {type(updates).__name__} with nothing but vectors in it, which would be {leaves[0].shape[0]} peers "
+            f"with {len(leaves)} parameters{_STACK}; a model of nothing but scalars goes into one array [peers, scalars]"
         )
     peers = leaves[0].shape[0]
     if peers == 0:
