@@ -94,8 +94,8 @@ def _float_leaf(path: Any, leaf: Any, what: str, library: Any = jnp) -> Any:
         )
     if isinstance(leaf, np.ma.MaskedArray):
         raise ValueError(
-            f"{_name(path, what)} is a masked array: legal are arrays of which every number counts; fill it with "
-            ".filled(0.0), or leave those peers out"
+            f"{_name(path, what)} is a masked array: legal are arrays of which every number counts; fill what is "
+            "masked, as by .filled(0.0)"
         )
     if not jnp.issubdtype(dtype, jnp.floating) or not getattr(dtype, "isnative", True):
         fix = (

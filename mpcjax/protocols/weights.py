@@ -1,10 +1,10 @@
 """Public random weights of linear combinations: whatever is not zero is not zero in the combination either, nearly surely.
 
-Many weights are the products of a few: w_l = a_i b_j for l = (i, j). The combination sum_l w_l e_l = a E b of a
-matrix E that is not zero differs from any r fixed before: a E is not zero except with probability 1 / p, and then (a
-E) b = r with probability 1 / p. (Powers of one challenge would leave N / p.) So a million weights are two thousand of
-the keystream and a product each, where the loop that expands a million takes two seconds to compile. In fields of
-less than 31 bits, where the second challenge would be felt, all are independent.
+Many weights are the products of a few: w_l = a_i b_j for l = (i, j). The combination sum_l w_l e_l = a E b of a matrix E
+that is not zero differs from any r fixed before: a E is not zero except with probability 1 / p, and then (a E) b = r with
+probability 1 / p. (Powers of one challenge would leave N / p.) So a million weights are two thousand of the keystream and
+a product each, where the loop that expands a million takes two seconds to compile. In fields of less than 31 bits, where
+the second challenge would be felt, all are independent.
 """
 
 from __future__ import annotations
