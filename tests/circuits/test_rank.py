@@ -14,7 +14,7 @@ from mpcjax.circuits.bitsort import products, sort_bits
 from tests.circuits._stock import centred, cost, evaluate, scheme_of
 
 # One and two need no powers; squares, one less and one more; the whole of the small field.
-SIZES = [1, 2, 4, 9, 17, 31, *(pytest.param(size, marks=pytest.mark.long) for size in (3, 5))]
+SIZES = [1, 2, 9, 31, *(pytest.param(size, marks=pytest.mark.long) for size in (3, 4, 5, 17))]
 
 
 @pytest.mark.parametrize("exponent", [5, 61])
@@ -69,7 +69,9 @@ def expected(x: np.ndarray, width: int, counts: Any, kept: Any) -> tuple[np.ndar
     return np.stack([ordered[..., :c].sum(-1) for c in counts]), np.stack([padded[..., c] for c in counts])
 
 
-@pytest.mark.parametrize("kept", [[True] * 3, [True, False, True], [False] * 3])
+@pytest.mark.parametrize(
+    "kept", [[True, False, True], *(pytest.param([one] * 3, marks=pytest.mark.long) for one in (True, False))]
+)
 @pytest.mark.usefixtures("way")
 def test_all_triples_of_two_bit_numbers(kept: list[bool]) -> None:
     """In the field of 31 elements every column of three numbers, every count."""
@@ -100,7 +102,7 @@ def test_values_alone() -> None:
 
 
 COLUMNS = list(itertools.product((1, 2, 3, 6), (1, 2, 3, 5)))
-SOME_COLUMNS = [(1, 1), (2, 1), (2, 3), (3, 2), (3, 3), (3, 5), (6, 1), (6, 3), (6, 5)]  # every n, every width
+SOME_COLUMNS = [(1, 1), (2, 3), (3, 2), (6, 3)]  # every n
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_levels_are_narrow(n: int, depth: int, paid: int, sorting: int) -> None:
     assert (len(levels), len(levels) * max(map(len, levels)), sum(map(len, levels))) == (depth, paid, sorting)
 
 
-@pytest.mark.parametrize(("exponent", "n"), [(61, 1), (61, 5), (5, 4)])
+@pytest.mark.parametrize(("exponent", "n"), [(61, 1), (61, 5), pytest.param(5, 4, marks=pytest.mark.long)])
 def test_sort(exponent: int, n: int) -> None:
     scheme = scheme_of(exponent)
     x = randoms(scheme.field.modulus // 4, 3 * n).reshape(3, n)

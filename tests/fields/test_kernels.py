@@ -8,7 +8,11 @@ import pytest
 
 from mpcjax.fields import EXPONENTS, F31, F61, Field, _sums, kernels
 
-every_field = pytest.mark.parametrize("field", [Field(e) for e in EXPONENTS], ids=lambda f: f"e{f.exponent}")
+every_field = pytest.mark.parametrize(
+    "field",
+    [pytest.param(Field(e), marks=pytest.mark.long if e == 7 else ()) for e in EXPONENTS],  # as 5, but for the numbers
+    ids=lambda f: f"e{f.exponent}",
+)
 # Where another field differs from one of these in nothing but the numbers: the least one, and the two that rounds use.
 some_fields = pytest.mark.parametrize(
     "field",

@@ -16,7 +16,11 @@ from mpcjax.fields import EXPONENTS, F31, F61, Field
 
 SMALL = (3, 5, 7)
 FIELDS = [Field(e) for e in EXPONENTS]
-every_field = pytest.mark.parametrize("field", FIELDS, ids=lambda f: f"e{f.exponent}")
+every_field = pytest.mark.parametrize(
+    "field",
+    [pytest.param(f, marks=pytest.mark.long if f.exponent == 7 else ()) for f in FIELDS],  # as 5, but for the numbers
+    ids=lambda f: f"e{f.exponent}",
+)
 
 
 def samples(field: Field) -> list[int]:

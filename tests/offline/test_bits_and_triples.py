@@ -31,7 +31,7 @@ SEED = np.arange(8, dtype=np.uint32)  # an argument of programs: a constant woul
     [
         (Shamir(F61, 3, 1), Demand(random=2, double=3, bit=300, triple=20)),
         pytest.param(Shamir(Field(5), 3, 1), Demand(bit=200, triple=20), marks=pytest.mark.long),
-        (Shamir(Field(3), 3, 1), Demand(bit=40)),
+        pytest.param(Shamir(Field(3), 3, 1), Demand(bit=40), marks=pytest.mark.long),
     ],
     ids=str,
 )

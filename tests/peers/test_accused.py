@@ -71,7 +71,7 @@ def ends_at_once(programs: Any, wire: Any, task: Any) -> Any:
 @pytest.mark.parametrize(
     "later",
     [
-        pytest.param({SLOW: 2.0, LIGHT[1]: 2.0}, id="it begins later"),
+        pytest.param({SLOW: 2.0, LIGHT[1]: 2.0}, id="it begins later", marks=pytest.mark.long),
         pytest.param({LIGHT[0]: 3.0, LIGHT[1]: 3.0}, id="it waits for others, who begin later"),
     ],
 )

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mpcjax.net import Channels
 from mpcjax.net import config as configs
@@ -32,6 +33,7 @@ def behind_proxies(folder: Path) -> tuple[list[Path], list[tuple[int, int]]]:
 DELAY, LOSS, SLOT = 0.05, 0.01, 1.0  # seconds one way; of packets; seconds that a notice takes at most
 
 
+@pytest.mark.long
 def test_rounds_over_a_slow_network_that_loses_packets(tmp_path: Path) -> None:
     compiled()
     paths, ports = behind_proxies(tmp_path)

@@ -226,6 +226,7 @@ def test_how_far_the_others_are_is_what_an_honest_one_says() -> None:
     assert not early.about((1, 0)) and early.about((2, 1))
 
 
+@pytest.mark.long
 def test_attempts_that_failed_leave_room_for_more() -> None:
     """What honest peers say of a round whose committees all fail is kept whole."""
     net = Net(

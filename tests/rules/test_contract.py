@@ -21,6 +21,16 @@ PEERS, LENGTH = 8, 12
 BY_ORDER = ("median", "trimmed_mean", "mean_around_median", "bulyan")  # of values of 16 bits
 ACCURATE = {"fltrust": 2e-5, **dict.fromkeys(BY_ORDER, 2e-5)}  # what is less so than float32 sums
 
+# Of others here, or of what others are made of, and slow to compile.
+COMPOSED = (
+    "adaptive_clipping",
+    "bucketing",
+    "bulyan",
+    "minimum_diameter_averaging",
+    "monna",
+    "nearest_neighbour_mixing",
+)
+
 every = pytest.mark.parametrize("name", sorted(RULES))
 
 
@@ -46,7 +56,9 @@ def close(name: str, found: Any, wanted: Any) -> None:
     np.testing.assert_allclose(np.asarray(found), wanted, rtol=0, atol=ACCURATE.get(name, 5e-6))
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [pytest.param(rule, marks=pytest.mark.long if rule in COMPOSED else ()) for rule in sorted(RULES)]
+)
 def test_is_part_of_a_compiled_program(name: str) -> None:
     rule = RULES[name]()
     assert rule.name == name and rule.paper and rule.__doc__
@@ -85,7 +97,7 @@ def test_who_is_left_out_does_not_count(name: str, ideal: None) -> None:
 
 
 @every
-@pytest.mark.parametrize("left", [0, 1, 2])
+@pytest.mark.parametrize("left", [0, 1, pytest.param(2, marks=pytest.mark.long)])
 def test_few_accepted(name: str, left: int, ideal: None) -> None:
     rule, x = RULES[name](), updates(5)
     public = public_of(rule, np.arange(PEERS) >= PEERS - left)

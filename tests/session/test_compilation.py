@@ -77,7 +77,7 @@ class Settled(Squared):
     [
         (Settled(), {"group": 3}),
         pytest.param("fltrust", {"group": 3}, marks=pytest.mark.long),
-        ("median", {"block": 5}),
+        pytest.param("median", {"block": 5}, marks=pytest.mark.long),
     ],
     ids=["groups", "fltrust in groups", "blocks"],
 )

@@ -33,6 +33,7 @@ from mpcjax.standing import Standing, joined, run_phase
 from tests.session._squared import Squared
 
 PEERS, LENGTH, GROUP = 7, 6, 3  # groups of 3, 3 and 1: the last is filled up
+SLOW = ("adaptive_clipping", "bucketing", "minimum_diameter_averaging", "nearest_neighbour_mixing")  # to compile
 KEY = np.arange(8, dtype=np.uint32)
 
 
@@ -47,7 +48,7 @@ def extras(rule: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "rule", [*(pytest.param(rule, marks=pytest.mark.long) for rule in ("mean", "fltrust")), "rsa", Squared()], ids=str
+    "rule", ["rsa", *(pytest.param(rule, marks=pytest.mark.long) for rule in ("mean", "fltrust", Squared()))], ids=str
 )  # one for each certificate; the mean has weights, RSA counts peers, the others settle
 def test_the_same_bits_as_all_at_once(rule):
     x = updates()
@@ -96,7 +97,9 @@ def test_in_groups_an_array_of_numpys_is_not_copied(group, monkeypatch):
         np.testing.assert_array_equal(found, updates())
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=pytest.mark.long if rule in SLOW else ()) for rule in sorted(RULES)]
+)
 def test_an_additive_rule_is_the_sum_over_groups(rule):
     """And no rule is declared additive that is not; `center` and `reference` do not enter `combine` of those that are."""
     chosen, x = RULES[rule](), updates() / 10

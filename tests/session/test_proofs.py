@@ -60,6 +60,7 @@ def test_who_deals_badly_is_left_out_alone(label: str, errors: tuple[int, ...]) 
     np.testing.assert_allclose(np.asarray(result.value), 0.07 * (PEERS - 1), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_short_messages_too_are_checked_by_random_combinations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the dealing check reads all shares itself, two errors that cancel in their sum do not cancel."""
     monkeypatch.setattr(sys.modules["mpcjax.protocols.proof"], "SHORT", 1 << 12)
