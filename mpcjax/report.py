@@ -186,7 +186,7 @@ class Report:
         finite, well_dealt = np.asarray(self.finite), np.asarray(self.well_dealt)
         for peer in np.flatnonzero(~np.asarray(self.accepted)):
             if not finite[peer]:
-                reasons[int(peer)] = "its update is not finite"
+                reasons[int(peer)] = "its update is not finite in float32"
             elif not well_dealt[peer]:
                 reasons[int(peer)] = (
                     "it did not deal, its shares do not lie on polynomials of degree at most t, or it has another reference"

@@ -20,7 +20,6 @@ What a peer can do that is not honest: nothing to the channels of others, and us
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import socket
 import time
@@ -34,11 +33,10 @@ from mpcjax.net.config import Config
 from mpcjax.net.endpoint import Endpoint, listening
 from mpcjax.net.errors import FrameError, Gone, Malformed, Silent
 from mpcjax.net.flow import NOTICE, NOTICE_BYTES
-from mpcjax.net.frame import CARRIES_DATA, Frame, Kind
+from mpcjax.net.frame import Frame, Kind
 from mpcjax.net.identity import Identity
 from mpcjax.net.inbox import LAST
 from mpcjax.net.roster import Roster, Who
-from mpcjax.net.signing import CONTEXT, statement
 
 
 class Channels(Roster):
@@ -85,20 +83,17 @@ class Channels(Roster):
         self.close()
 
     def send(self, peer: Who, frame: Frame) -> None:
-        """Queues a DATA or SIGNED frame and returns; signs the latter. The array is kept by reference: leave it as it is.
+        """Queues a DATA frame and returns. The array is kept by reference: leave it as it is.
 
         A peer that does not take its frames loses them: what passes `queue_bytes` empties its queue, ends the connection
         and counts as its `overflow`. Raises `FrameError` for a frame that cannot be sent.
         """
-        index, link = self._link(peer)
-        if frame.kind not in CARRIES_DATA:
-            raise FrameError(f"kind is {frame.kind.name}, legal: DATA, SIGNED")
+        link = self._link(peer)
+        if frame.kind is not Kind.DATA:
+            raise FrameError(f"kind is {frame.kind.name}, legal: DATA")
         most = self.config.limits.frame_bytes
         if frame.array.nbytes > most:
             raise FrameError(f"bytes of payload is {frame.array.nbytes}, legal: 0..{most}; raise limits.frame_bytes")
-        if frame.kind is Kind.SIGNED and not frame.signature:
-            signature = self._identity.sign(CONTEXT, statement(self._agreement, index, frame))
-            frame = dataclasses.replace(frame, signature=signature)
         if link.outbox.add(frame, urgent=frame.label == NOTICE):
             link.wake()
         else:
@@ -151,62 +146,25 @@ class Channels(Roster):
         floats not finite. Raises `Silent`, `Gone` or `Malformed`, each with the peer's name; `ValueError` for a message
         that was received before or whose round is over.
         """
-        return self._receive(Kind.DATA, peer, (round, attempt, label), dtype, shape, deadline).array
-
-    def receive_signed(
-        self,
-        peer: Who,
-        *,
-        round: int,
-        attempt: int,
-        label: str,
-        dtype: npt.DTypeLike,
-        shape: tuple[int, ...],
-        deadline: float | None = None,
-    ) -> tuple[np.ndarray, bytes]:
-        """As `receive`, with the signature, which is checked: `Malformed` where it is not the sender's on just this."""
-        frame = self._receive(Kind.SIGNED, peer, (round, attempt, label), dtype, shape, deadline)
-        if not self.verify(peer, self.config.index, frame):
-            link = self._link(peer)[1]
-            link.faults.add("signature", round=round, attempt=attempt, label=label)
-            raise Malformed(link.name, label, "the signature is not its own on this array")
-        return frame.array, frame.signature
-
-    def verify(self, sender: Who, receiver: Who, frame: Frame) -> bool:
-        """Whether `sender` signed this frame for `receiver`: a frame that somebody else shows, say (anyone may be meant)."""
-        names = [p.name for p in self.config.peers]
-        s, r = (names.index(who) if isinstance(who, str) else who for who in (sender, receiver))
-        said = statement(self._agreement, r, frame)
-        return self.config.peers[s].certificate.verify(CONTEXT, said, frame.signature)
-
-    def _receive(
-        self,
-        kind: Kind,
-        peer: Who,
-        key: tuple[int, int, str],
-        dtype: npt.DTypeLike,
-        shape: tuple[int, ...],
-        deadline: float | None,
-    ) -> Frame:
-        link, label = self._link(peer)[1], key[2]
+        link = self._link(peer)
         until = time.monotonic() + self.config.limits.step_seconds if deadline is None else deadline
-        frame = link.inbox.take(key, until, lambda: link.departed and not link.connected)
+        frame = link.inbox.take((round, attempt, label), until, lambda: link.departed and not link.connected)
         if frame is None:
             raise (
                 Silent(link.name, label, "did not come by the deadline")
                 if link.connected
                 else Gone(link.name, label, "it has left" if link.departed else "not connected at the deadline")
             )
-        found, due = (frame.kind, frame.array.dtype, frame.array.shape), (kind, np.dtype(dtype), tuple(shape))
+        found, due = (frame.array.dtype, frame.array.shape), (np.dtype(dtype), tuple(shape))
         if found != due:
-            link.faults.add("malformed", round=key[0], attempt=key[1], label=label)
-            texts = (f"{k.name} {d} {list(s)}" for k, d, s in (found, due))
+            link.faults.add("malformed", round=round, attempt=attempt, label=label)
+            texts = (f"{dtype} {list(shape)}" for dtype, shape in (found, due))
             raise Malformed(link.name, label, "is {}, due: {}".format(*texts))
-        return frame
+        return frame.array
 
     def forget(self, peer: Who, *, round: int, attempt: int, label: str) -> None:
         """What `peer` has sent under this label, or sends later, is dropped, as if it had been received."""
-        self._link(peer)[1].inbox.drop((round, attempt, label))
+        self._link(peer).inbox.drop((round, attempt, label))
 
     def asking(self, asking: bool) -> None:
         """Whether others are asked for something that comes in the round `LAST`: what they sent for rounds makes way for it."""

@@ -34,4 +34,4 @@ class Gone(NetworkError):
 
 
 class Malformed(NetworkError):
-    """Sent something else under this label: another kind, dtype or shape, or a signature that is not its own."""
+    """Sent something else under this label: another dtype or shape."""

@@ -8,7 +8,7 @@ Counts convince this peer alone: nothing here proves anything to others. Their n
 - `stale`: a frame for a (round, attempt) that is over here; honest peers that are late send some
 - `crowded`: an array for which there was no room while this peer asked what it missed; honest peers that are ahead send some
 - `overflow`: it did not take what was sent to it, and what was queued for it was forgotten
-- `malformed`, `signature`: an awaited array of another kind, dtype or shape, or with a signature that is not its own
+- `malformed`: an awaited array of another dtype or shape
 - `agreement`: it greeted with other parameters of the run
 """
 

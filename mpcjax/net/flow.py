@@ -15,7 +15,7 @@ import numpy as np
 from mpcjax.net.config import Limits
 from mpcjax.net.errors import FrameError
 from mpcjax.net.faults import Faults
-from mpcjax.net.frame import CARRIES_DATA, Head, Kind
+from mpcjax.net.frame import Head, Kind
 from mpcjax.net.greeting import UNKNOWN
 from mpcjax.net.inbox import Inbox
 from mpcjax.net.outbox import Outbox
@@ -72,7 +72,7 @@ class Flow:
         while not self.departed:
             await asyncio.sleep(0)  # what has arrived is read without waiting: others have their turn all the same
             head = await wire.head(self._limits.frame_bytes)
-            if head.kind in CARRIES_DATA:
+            if head.kind is Kind.DATA:
                 await self._data(wire, head)
                 continue
             payload = (await wire.body(head)).array.tobytes()
@@ -81,7 +81,7 @@ class Flow:
             elif head.kind is Kind.BYE:
                 self.departed = True
             elif head.kind is not Kind.ACK:
-                raise FrameError(f"frame within a session is a {head.kind.name}, legal: DATA, SIGNED, ACK, REFUSE, BYE")
+                raise FrameError(f"frame within a session is a {head.kind.name}, legal: DATA, ACK, REFUSE, BYE")
             elif not self.outbox.acknowledged(head.sequence):
                 raise FrameError(f"acknowledged sequence is {head.sequence}, legal: what was sent")
             elif self._leaving:
@@ -89,8 +89,8 @@ class Flow:
 
     async def _data(self, wire: Wire, head: Head) -> None:
         if head.label == NOTICE and head.sequence > self._received:
-            if head.body > NOTICE_BYTES:
-                raise FrameError(f"bytes of a notice is {head.body}, legal: 0..{NOTICE_BYTES}")
+            if head.payload > NOTICE_BYTES:
+                raise FrameError(f"bytes of a notice is {head.payload}, legal: 0..{NOTICE_BYTES}")
             if (head.dtype, len(head.shape)) != (np.uint8, 1):
                 raise FrameError(f"a notice is {head.dtype} {list(head.shape)}, legal: uint8 of one dimension")
             self.notice((await wire.body(head)).array)

@@ -1,13 +1,13 @@
 """Frames: what travels on a channel, as bytes. Pure functions, no input or output, nothing is ever unpickled.
 
-A frame is a header of 32 bytes, `8 ndim` bytes of dimensions, a label, the array's bytes, and for a signed frame 64 bytes
-of Ed25519 signature. All numbers are little endian:
+A frame is a header of 32 bytes, `8 ndim` bytes of dimensions, a label and the array's bytes. All numbers are little
+endian:
 
     magic 4s | version u8 | kind u8 | dtype u8 | ndim u8 | round u32 | attempt u16 | label bytes u16 | sequence u64 |
     payload bytes u64
 
 `sequence` numbers the data frames of one sender to one receiver, from 1; an ACK carries the last one received. Control
-frames (all but DATA and SIGNED) are vectors of at most `CONTROL_BYTES` bytes in round 0 without a label.
+frames (all but DATA) are vectors of at most `CONTROL_BYTES` bytes in round 0 without a label.
 
 Guarantee: every byte string is either the encoding of one frame or raises `FrameError`. Lengths are checked against the
 caller's limit before anything of that length is taken; what is read before that is at most 351 bytes.
@@ -26,32 +26,27 @@ from mpcjax.net.arrays import CODES, DTYPES, MAX_DIMS, little_endian, raw
 from mpcjax.net.errors import FrameError, require
 
 MAGIC = b"MPCX"
-VERSION = 1
+VERSION = 2
 MAX_LABEL = 255  # bytes of UTF-8
 CONTROL_BYTES = 1024
 MAX_EXTENT = 1 << 62  # bytes an array would have with 1 in place of its empty dimensions
-SIGNATURE_BYTES = 64
 _HEADER = struct.Struct("<4s4BIHHQQ")
 HEADER_BYTES = _HEADER.size
 
 
 class Kind(enum.IntEnum):
-    HELLO, DATA, SIGNED, BYE, REFUSE, ACK = range(1, 7)
-
-
-CARRIES_DATA = (Kind.DATA, Kind.SIGNED)
+    HELLO, DATA, BYE, REFUSE, ACK = range(1, 6)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-    """An array and where it belongs. A signed frame without a signature is signed by whoever sends it."""
+    """An array and where it belongs."""
 
     kind: Kind
     array: np.ndarray
     round: int = 0
     attempt: int = 0
     label: str = ""
-    signature: bytes = b""
     sequence: int = 0
 
     @property
@@ -67,7 +62,7 @@ def control(kind: Kind, payload: bytes = b"", sequence: int = 0) -> Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """All of a frame but its payload and signature; `body` is how many bytes of these follow."""
+    """All of a frame but its payload, of which so many bytes follow."""
 
     kind: Kind
     dtype: np.dtype
@@ -79,21 +74,16 @@ class Head:
     payload: int
 
     @property
-    def body(self) -> int:
-        return self.payload + (SIGNATURE_BYTES if self.kind is Kind.SIGNED else 0)
-
-    @property
     def key(self) -> tuple[int, int, str]:
         return self.round, self.attempt, self.label
 
-    def frame(self, body: bytes | bytearray | memoryview) -> Frame:
-        """The frame with this body, `self.body` bytes; its array is a view of them."""
-        require(len(body) == self.body, "bytes of payload and signature", len(body), str(self.body))
-        array = np.frombuffer(body, self.dtype, count=math.prod(self.shape)).reshape(self.shape)
+    def frame(self, payload: bytes | bytearray | memoryview) -> Frame:
+        """The frame with this payload; its array is a view of it."""
+        require(len(payload) == self.payload, "bytes of payload", len(payload), str(self.payload))
+        array = np.frombuffer(payload, self.dtype, count=math.prod(self.shape)).reshape(self.shape)
         if self.dtype == np.bool_ and self.payload:  # other bytes would be booleans that are neither true nor false
             require(bool(array.view(np.uint8).max() <= 1), "a byte of a bool array", "above 1", "0, 1")
-        signature = bytes(body[self.payload :])
-        return Frame(self.kind, array, self.round, self.attempt, self.label, signature, self.sequence)
+        return Frame(self.kind, array, self.round, self.attempt, self.label, self.sequence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +115,7 @@ class Header:
         require(ndim <= MAX_DIMS, "number of dimensions", ndim, f"0..{MAX_DIMS}")
         require(label <= MAX_LABEL, "bytes of the label", label, f"0..{MAX_LABEL}")
         header = cls(Kind(kind), DTYPES[dtype - 1], ndim, round_, attempt, label, sequence, payload)
-        if header.kind not in CARRIES_DATA:
+        if header.kind is not Kind.DATA:
             header._check_control()
         require(payload <= limit, "bytes of payload", payload, f"0..{limit}")
         return header
@@ -174,15 +164,13 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
         require(0 <= value < 1 << bits, what, value, f"0..2^{bits} - 1")
     require(len(label) <= MAX_LABEL, "bytes of the label", len(label), f"0..{MAX_LABEL}")
     require(array.ndim <= MAX_DIMS, "number of dimensions", array.ndim, f"0..{MAX_DIMS}")
-    due = SIGNATURE_BYTES if frame.kind is Kind.SIGNED else 0
-    require(len(frame.signature) == due, f"bytes of signature of a {frame.kind.name}", len(frame.signature), str(due))
     fixed = _HEADER.pack(
         MAGIC, VERSION, frame.kind, CODES[array.dtype], array.ndim,
         frame.round, frame.attempt, len(label), frame.sequence, array.nbytes,
     )  # fmt: skip
     rest = struct.pack(f"<{array.ndim}Q", *array.shape) + label
     Header.parse(fixed, array.nbytes).head(rest)  # what a receiver checks
-    return [fixed + rest, *([raw(array)] if array.size else []), *([frame.signature] if due else [])]
+    return [fixed + rest, *([raw(array)] if array.size else [])]
 
 
 def decode(data: bytes | bytearray | memoryview, limit: int) -> Frame:

@@ -76,7 +76,7 @@ class Inbox:
             return self._fits(head)
 
     def _fits(self, head: Head) -> bool:
-        return self._used + head.body + ENTRY_BYTES <= self._limit
+        return self._used + head.payload + ENTRY_BYTES <= self._limit
 
     def put(self, frame: Frame) -> str | None:
         """Takes the frame in, or returns the fault for which it does not."""
@@ -135,4 +135,4 @@ class Inbox:
 
 
 def _cost(frame: Frame) -> int:
-    return frame.array.nbytes + len(frame.signature) + ENTRY_BYTES
+    return frame.array.nbytes + ENTRY_BYTES

@@ -27,13 +27,13 @@ class Roster:
         ]
         self._others = [link for link in self._links if link is not None]
 
-    def _link(self, peer: Who) -> tuple[int, Link]:
+    def _link(self, peer: Who) -> Link:
         names = [p.name for p in self.config.peers]
         index = names.index(peer) if isinstance(peer, str) and peer in names else peer
         link = self._links[index] if isinstance(index, int) and 0 <= index < len(names) else None
-        if link is None or not isinstance(index, int):
+        if link is None:
             raise ValueError(f"peer is {peer!r}, legal: another one of {', '.join(names)}, or its index")
-        return index, link
+        return link
 
     def connected(self) -> list[str]:
         """The names of those to whom there is a channel now, in the consortium's order."""
@@ -53,9 +53,9 @@ class Roster:
 
     def faults(self, peer: Who) -> dict[str, int]:
         """What this peer did wrong so far, see `mpcjax.net.faults`."""
-        return self._link(peer)[1].faults.counts()
+        return self._link(peer).faults.counts()
 
     def traffic(self, peer: Who) -> tuple[int, int]:
         """Bytes of frames sent to and received from this peer, control frames included."""
-        traffic = self._link(peer)[1].traffic
+        traffic = self._link(peer).traffic
         return traffic.sent, traffic.received

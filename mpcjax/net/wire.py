@@ -36,8 +36,8 @@ class Wire:
         return header.head(await self._exactly(header.rest))
 
     async def body(self, head: Head) -> Frame:
-        """Takes the memory of the payload: call it when there is room for `head.body` bytes."""
-        body = bytearray(head.body)
+        """Takes the memory of the payload: call it when there is room for `head.payload` bytes."""
+        body = bytearray(head.payload)
         view, start = memoryview(body), 0
         while start < len(body):
             piece = await self._piece(len(body) - start)
@@ -47,7 +47,7 @@ class Wire:
 
     async def skip(self, head: Head) -> None:
         """Reads past the payload, keeping none of it."""
-        left = head.body
+        left = head.payload
         while left:
             left -= len(await self._piece(left))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,8 +73,11 @@ def _advice(error: Exception) -> str:
         )
     if "mpcjax.secret" not in str(error) or "Secret'" not in str(error):
         return ""
-    functions = ", ".join(name for name in mpcjax.secret.__all__ if name[0].islower())
+    functions = [name for name in mpcjax.secret.__all__ if name[0].islower()]
+    tried = re.search(r"<function (\w+)", str(error))
+    if tried and tried[1] in functions:
+        return f". Functions of JAX do not take secrets: use mpcjax.secret.{tried[1]}"
     return (
         ". Functions and transformations of JAX do not take secrets: use operators and the function of the same name in "
-        f"mpcjax.secret, which has {functions}"
+        f"mpcjax.secret, which has {', '.join(functions)}"
     )

@@ -72,8 +72,8 @@ class Consortium:
         return made
 
 
-def data(label: str = "x", round: int = 1, attempt: int = 0, array: np.ndarray | None = None, kind=Kind.DATA) -> Frame:
-    return Frame(kind, np.arange(6, dtype="<u8").reshape(2, 3) if array is None else array, round, attempt, label)
+def data(label: str = "x", round: int = 1, attempt: int = 0, array: np.ndarray | None = None) -> Frame:
+    return Frame(Kind.DATA, np.arange(6, dtype="<u8").reshape(2, 3) if array is None else array, round, attempt, label)
 
 
 def due(label: str = "x", round: int = 1, attempt: int = 0, dtype="<u8", shape=(2, 3), seconds: float = SOON) -> dict:

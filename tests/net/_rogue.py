@@ -47,7 +47,7 @@ class Rogue:
         """The next frame from the other side; `EOFError` or `OSError` where it has hung up."""
         header = Header.parse(self.exactly(HEADER_BYTES), 1 << 24)
         head = header.head(self.exactly(header.rest))
-        return head.frame(self.exactly(head.body))
+        return head.frame(self.exactly(head.payload))
 
     def acknowledged(self) -> int:
         """The next acknowledgement: all before it was looked at."""

@@ -26,10 +26,8 @@ LABELS = st.text(st.characters(exclude_categories=("C", "Z"), codec="utf-8"), ma
 def data_frames(draw):
     dtype = draw(st.sampled_from(DTYPES))
     array = draw(hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=8, min_side=0, max_side=3)))
-    kind = draw(st.sampled_from([Kind.DATA, Kind.SIGNED]))
-    signature = draw(st.binary(min_size=64, max_size=64)) if kind is Kind.SIGNED else b""
     numbers = (draw(st.integers(0, 2**bits - 1)) for bits in (32, 16))
-    return Frame(kind, array, *numbers, draw(LABELS), signature, draw(st.integers(0, 2**64 - 1)))
+    return Frame(Kind.DATA, array, *numbers, draw(LABELS), draw(st.integers(0, 2**64 - 1)))
 
 
 def wire(frame: Frame) -> bytes:
@@ -39,12 +37,7 @@ def wire(frame: Frame) -> bytes:
 @given(data_frames())
 def test_round_trip(frame):
     back = decode(wire(frame), LIMIT)
-    assert (back.kind, back.key, back.sequence, back.signature) == (
-        frame.kind,
-        frame.key,
-        frame.sequence,
-        frame.signature,
-    )
+    assert (back.kind, back.key, back.sequence) == (frame.kind, frame.key, frame.sequence)
     assert back.array.dtype == frame.array.dtype and back.array.shape == frame.array.shape
     assert back.array.tobytes() == frame.array.tobytes()
 
@@ -79,7 +72,6 @@ def test_other_layouts_are_sent_as_the_same_numbers(array):
         (Frame(Kind.DATA, np.zeros(3, np.uint8), label="é" * 128), "label is 256, legal: 0..255"),
         (Frame(Kind.DATA, np.zeros(3, np.uint8), label="a\nb"), "printable"),
         (Frame(Kind.DATA, np.zeros(3, np.uint8), label="\ud800"), "legal: UTF-8"),
-        (Frame(Kind.SIGNED, np.zeros(3, np.uint8)), "signature of a SIGNED is 0, legal: 64"),
         (control(Kind.REFUSE, b"x" * 1025), "bytes of a REFUSE is 1025, legal: 0..1024"),
         (Frame(Kind.BYE, np.zeros(3, np.uint8), 1), "a BYE frame"),
     ],
@@ -89,7 +81,7 @@ def test_what_cannot_be_sent(frame, said):
         encode(frame)
 
 
-GOOD = dict(magic=b"MPCX", version=1, kind=2, dtype=3, ndim=2, round=1, attempt=0, label=1, sequence=1, payload=48)
+GOOD = dict(magic=b"MPCX", version=2, kind=2, dtype=3, ndim=2, round=1, attempt=0, label=1, sequence=1, payload=48)
 
 
 def crafted(dims=(2, 3), text=b"x", payload=b"\0" * 48, **fields) -> bytes:
@@ -107,9 +99,9 @@ def test_crafted_is_right():
         (b"", "length of a header is 0, legal: 32"),
         (crafted()[:31], "length of a header is 31"),
         (crafted(magic=b"HTTP"), "magic is b'HTTP'"),
-        (crafted(version=2), "version of the frame format is 2, legal: 1"),
-        (crafted(kind=0), "kind is 0, legal: 1..6"),
-        (crafted(kind=7), "kind is 7, legal: 1..6"),
+        (crafted(version=1), "version of the frame format is 1, legal: 2"),
+        (crafted(kind=0), "kind is 0, legal: 1..5"),
+        (crafted(kind=6), "kind is 6, legal: 1..5"),
         (crafted(dtype=0), "code of the dtype is 0, legal: 1..7"),
         (crafted(dtype=8), "code of the dtype is 8"),
         (crafted(ndim=9), "number of dimensions is 9, legal: 0..8"),
@@ -121,14 +113,13 @@ def test_crafted_is_right():
         (crafted(payload=b"\0" * (LIMIT + 8), dims=(LIMIT // 8 + 1,)), f"legal: 0..{LIMIT}"),
         (crafted(text=b"\xff"), "legal: UTF-8"),
         (crafted(text=b"\n"), "printable"),
-        (crafted() + b"!", "bytes of payload and signature is 49, legal: 48"),
-        (crafted()[:-1], "bytes of payload and signature is 47, legal: 48"),
+        (crafted() + b"!", "bytes of payload is 49, legal: 48"),
+        (crafted()[:-1], "bytes of payload is 47, legal: 48"),
         (crafted()[:40], "bytes of dimensions and label is 8, legal: 17"),
-        (crafted(kind=3), "bytes of payload and signature is 48, legal: 112"),
         (crafted(dtype=7, dims=(2,), payload=b"\1\2"), "a byte of a bool array"),
         (crafted(kind=1), "a HELLO frame"),
-        (crafted(kind=4, dtype=1, dims=(0,), payload=b"", text=b"", round=0, sequence=1), "sequence of a control"),
-        (crafted(kind=5, dtype=1, dims=(1025,), payload=b"\0" * 1025, text=b"", round=0, sequence=0), "0..1024"),
+        (crafted(kind=3, dtype=1, dims=(0,), payload=b"", text=b"", round=0, sequence=1), "sequence of a control"),
+        (crafted(kind=4, dtype=1, dims=(1025,), payload=b"\0" * 1025, text=b"", round=0, sequence=0), "0..1024"),
     ],
     ids=lambda value: value if isinstance(value, str) else "bytes",
 )
@@ -208,4 +199,4 @@ def test_fuzz_ten_million():
 
 def test_codes_never_change():
     assert [str(dtype) for dtype in DTYPES] == ["uint8", "uint32", "uint64", "int32", "int64", "float32", "bool"]
-    assert [kind.name for kind in Kind] == ["HELLO", "DATA", "SIGNED", "BYE", "REFUSE", "ACK"]
+    assert [kind.name for kind in Kind] == ["HELLO", "DATA", "BYE", "REFUSE", "ACK"]

@@ -23,7 +23,6 @@ from mpcjax.net.frame import Frame, control, encode
 from mpcjax.net.greeting import Greeting
 from mpcjax.net.identity import create
 from mpcjax.net.inbox import LAST
-from mpcjax.net.signing import CONTEXT, statement
 from mpcjax.net.tls import context
 from tests.net._consortium import LIMITS, SOON, data, due, until
 
@@ -258,7 +257,7 @@ def test_a_notice_that_is_too_long_ends_that_channel_only(consortium):
     rogue = consortium.rogue(consortium.config(0), 1)
     with contextlib.suppress(OSError):  # it hangs up while this is being sent
         rogue.send(*numbered(Frame(Kind.DATA, np.zeros(NOTICE_BYTES + 1, np.uint8), round=LAST, label=NOTICE)))
-    assert rogue.hung_up() and b._link("a")[1].inbox.used == 0
+    assert rogue.hung_up() and b._link("a").inbox.used == 0
     others_go_on(b, c)
 
 
@@ -293,7 +292,7 @@ def test_a_flood_fills_its_inbox_and_no_more(consortium, size):
     b, c = consortium.channels(1, limits=dict(frame_bytes=1 << 18, inbox_bytes=1 << 19)), consortium.channels(2)
     rogue = consortium.rogue(consortium.config(0), 1)
     rogue.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-    inbox, most = b._link("a")[1].inbox, b.config.limits.inbox_bytes
+    inbox, most = b._link("a").inbox, b.config.limits.inbox_bytes
     with flooding(rogue, np.zeros(size, np.uint8)) as sent:
         until(lambda: inbox.used >= most - 102_000)
         until(lambda: held_up(sent))  # b stops reading
@@ -338,7 +337,7 @@ def test_who_does_not_read_loses_its_frames_and_holds_nobody_up(consortium):
     rogue = consortium.rogue(consortium.config(0), 1)  # never reads again
     until(lambda: "a" in b.connected() and "c" in b.connected())
     start, array, most = time.monotonic(), np.zeros(1 << 17, np.uint64), b.config.limits.queue_bytes
-    outbox = b._link("a")[1].outbox
+    outbox = b._link("a").outbox
     for i in range(64):
         b.send("a", data(f"{i}", array=array))
         assert outbox.used <= most
@@ -347,43 +346,6 @@ def test_who_does_not_read_loses_its_frames_and_holds_nobody_up(consortium):
     assert b.faults("a")["overflow"] >= 1
     assert rogue.hung_up()
     others_go_on(b, c)
-
-
-def signed(config, frame: Frame, receiver: int = 1, agreement: bytes | None = None) -> bytes:
-    return config.identity().sign(CONTEXT, statement(agreement or config.agreement(), receiver, frame))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        dict(round=2),
-        dict(attempt=1),
-        dict(label="y"),
-        dict(array=np.arange(6, dtype=np.int64).reshape(2, 3)),
-        dict(array=np.arange(6, dtype=np.uint64)),
-        dict(array=np.arange(1, 7, dtype=np.uint64).reshape(2, 3)),
-        dict(array=np.arange(6, dtype=np.uint64).reshape(3, 2)),
-        dict(receiver=2),
-        dict(agreement=bytes(32)),
-        dict(key=1),
-        dict(context="another"),
-        dict(),
-    ],
-    ids=lambda change: next(iter(change), "nothing"),
-)
-def test_a_signature_is_on_exactly_this(consortium, change):
-    b = consortium.channels(1)
-    config, frame = consortium.config(0), data(kind=Kind.SIGNED)
-    on = dataclasses.replace(frame, **{k: v for k, v in change.items() if k in ("round", "attempt", "label", "array")})
-    said = statement(change.get("agreement", config.agreement()), change.get("receiver", 1), on)
-    signature = consortium.config(change.get("key", 0)).identity().sign(change.get("context", CONTEXT), said)
-    consortium.rogue(config, 1).send(*numbered(dataclasses.replace(frame, signature=signature)))
-    if not change:
-        b.receive_signed("a", **due())
-        return
-    with pytest.raises(Malformed, match="the signature is not its own") as caught:
-        b.receive_signed("a", **due())
-    assert caught.value.peer == "a" and b.faults("a") == {"signature": 1}
 
 
 def test_a_second_connection_replaces_the_first(consortium):
@@ -434,7 +396,7 @@ def test_logs_hold_no_payload(consortium, caplog):
     caplog.set_level(logging.DEBUG, "mpcjax.net")
     a, b, _ = consortium.all()
     secret = np.frombuffer(b"very secret share", np.uint8)
-    a.send("b", data("s", array=secret, kind=Kind.SIGNED))
+    a.send("b", data("s", array=secret))
     with pytest.raises(Malformed):
         b.receive("a", **due("s"))
     a.close()
