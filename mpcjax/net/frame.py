@@ -62,7 +62,7 @@ def control(kind: Kind, payload: bytes = b"", sequence: int = 0) -> Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """All of a frame but its payload, of which so many bytes follow."""
+    """All of a frame but its payload; `payload` is how many bytes of that follow."""
 
     kind: Kind
     dtype: np.dtype

@@ -70,7 +70,7 @@ def expected(x: np.ndarray, width: int, counts: Any, kept: Any) -> tuple[np.ndar
 
 
 @pytest.mark.parametrize(
-    "kept", [[True, False, True], *(pytest.param([one] * 3, marks=pytest.mark.long) for one in (True, False))]
+    "kept", [[True] * 3, *(pytest.param(kept, marks=pytest.mark.long) for kept in ([True, False, True], [False] * 3))]
 )
 @pytest.mark.usefixtures("way")
 def test_all_triples_of_two_bit_numbers(kept: list[bool]) -> None:

@@ -19,7 +19,7 @@ from mpcjax.net import Gone, Kind, Malformed, Silent
 from mpcjax.net import config as configs
 from mpcjax.net.faults import note
 from mpcjax.net.flow import NOTICE, NOTICE_BYTES
-from mpcjax.net.frame import Frame, control, encode
+from mpcjax.net.frame import VERSION, Frame, control, encode
 from mpcjax.net.greeting import Greeting
 from mpcjax.net.identity import create
 from mpcjax.net.inbox import LAST
@@ -167,12 +167,12 @@ def test_a_reason_from_outside_forges_no_line(consortium, caplog):
 
 BROKEN = {
     "garbage": b"GET / HTTP/1.1\r\nHost: example\r\n\r\n",
-    "too long": struct.pack("<4s4BIHHQQ", b"MPCX", 1, 2, 1, 1, 1, 0, 0, 1, LIMITS["frame_bytes"] + 1),
-    "enormous": struct.pack("<4s4BIHHQQ", b"MPCX", 1, 2, 1, 1, 1, 0, 0, 1, 1 << 63),
-    "no product": struct.pack("<4s4BIHHQQQ", b"MPCX", 1, 2, 1, 1, 1, 0, 0, 1, 8, 9),
+    "too long": struct.pack("<4s4BIHHQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, LIMITS["frame_bytes"] + 1),
+    "enormous": struct.pack("<4s4BIHHQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, 1 << 63),
+    "no product": struct.pack("<4s4BIHHQQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, 8, 9),
     "greeting again": b"".join(encode(control(Kind.HELLO, bytes(136)))),
     "unsent acknowledged": b"".join(encode(control(Kind.ACK, sequence=5))),
-    "bad bool": struct.pack("<4s4BIHHQQQB", b"MPCX", 1, 2, 7, 1, 1, 0, 0, 1, 1, 1, 2),
+    "bad bool": struct.pack("<4s4BIHHQQQB", b"MPCX", VERSION, 2, 7, 1, 1, 0, 0, 1, 1, 1, 2),
 }
 
 

@@ -124,9 +124,10 @@ def test_a_cheat_is_caught_and_the_round_repeated():
     assert len(result.report.failed) == 1 and committee.history == list(result.report.failed)
 
 
-def test_giving_up_is_an_abort_that_names_the_check():
-    cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase="open", attempts=9)
-    committee = mpcjax.simulate(parties=3, threshold=1, tamper=cheat, attempts=2)
+@pytest.mark.parametrize(("parties", "phase"), [(3, "open"), pytest.param(4, "offline", marks=pytest.mark.long)])
+def test_giving_up_is_an_abort_that_names_the_check(parties: int, phase: str):
+    cheat = mpcjax.attacks.Cheat(peers=tuple(range(PEERS)), phase=phase, attempts=9)
+    committee = mpcjax.simulate(parties=parties, threshold=1, tamper=cheat, attempts=2)
     with pytest.raises(Abort, match="2 committees in a row"):
         mpcjax.aggregate(jnp.ones((PEERS, LENGTH)), "rsa", committee=committee)
     assert len(committee.history) == 2
