@@ -26,8 +26,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("label", PHASES)
+@pytest.mark.parametrize(
+    "label", [pytest.param(one, marks=() if one == "open/output" else pytest.mark.long) for one in PHASES]
+)
 def test_a_peer_killed_in_the_midst_of_a_message_parts_nobody(tmp_path: Path, cache: Path, label: str) -> None:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # each has ports of its own
     paths = local(PEERS, tmp_path, 27_000 + 100 * worker)

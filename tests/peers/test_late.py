@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import struct
 import threading
 import time
@@ -13,9 +14,9 @@ import pytest
 
 from mpcjax.errors import Abort
 from mpcjax.peers import node as nodes_of
-from mpcjax.peers.claims import ABORT, Claim, notices, statement
+from mpcjax.peers.claims import ABORT, RECORD_BYTES, Claim, notices, statement
 from mpcjax.peers.conduct import Conduct
-from mpcjax.peers.early import KEPT_BYTES, Early
+from mpcjax.peers.early import KEPT_BYTES, Early, room
 from mpcjax.peers.election import Election
 from mpcjax.peers.links import Lost
 from mpcjax.peers.node import Node, Round
@@ -205,6 +206,17 @@ def test_who_sends_many_fills_only_its_own_room() -> None:
     assert early.whole((1, 0)) and not early.about((0, 0)) and not early.about((1, 0))
     early.keep(1, about((2, 0), 1))
     assert [peer for _, peer, _ in early.about((2, 0))] == [1]
+
+
+def test_all_that_an_honest_peer_says_of_a_round_whose_committees_fail_has_room() -> None:
+    """Of five attempts, as many as there are by default."""
+    early, longest = Early(PEERS, 0, room(PEERS, PARTIES)), (PARTIES + PEERS) * RECORD_BYTES
+    attempts = [(0, k) for k in range(inspect.signature(Node).parameters["attempts"].default)]
+    for when in attempts:
+        notice = np.resize(about(when, 1), longest)
+        for _ in range(4 * PARTIES + 8):
+            early.keep(1, notice)
+    assert all(early.whole(when) and len(early.about(when)) == 4 * PARTIES + 8 for when in attempts)
 
 
 def test_of_what_is_about_no_attempt_the_last_are_kept() -> None:

@@ -21,8 +21,8 @@ PEERS, LENGTH = 8, 12
 BY_ORDER = ("median", "trimmed_mean", "mean_around_median", "bulyan")  # of values of 16 bits
 ACCURATE = {"fltrust": 2e-5, **dict.fromkeys(BY_ORDER, 2e-5)}  # what is less so than float32 sums
 
-# Of others here, or of what others are made of, and slow to compile.
-COMPOSED = (
+# Slow to compile: that a rule is the same inside `jit` the others say.
+SLOW = (
     "adaptive_clipping",
     "bucketing",
     "bulyan",
@@ -57,7 +57,7 @@ def close(name: str, found: Any, wanted: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(rule, marks=pytest.mark.long if rule in COMPOSED else ()) for rule in sorted(RULES)]
+    "name", [pytest.param(rule, marks=pytest.mark.long if rule in SLOW else ()) for rule in sorted(RULES)]
 )
 def test_is_part_of_a_compiled_program(name: str) -> None:
     rule = RULES[name]()

@@ -141,8 +141,8 @@ def some(cases: Iterable[Any], long: Collection[Any]) -> list[Any]:
 
 IN_GROUPS = [case for case in CASES if "in groups" in case or "twice" in case or case.startswith("mixing")]
 # Of three, and of two with one left over, they are above; their mixtures are those of the mean, and of Krum further down.
-ALIKE = ["groups of four, median", "groups, mixing, median", "groups of one", "mixing, median"]
-ALIKE += ["clipping beyond the limit", "adaptive clipping without poison"]
+ALIKE = ["groups of four, median", "groups, mixing, median", "groups of one", "clipping beyond the limit"]
+ALIKE += ["adaptive clipping without poison"]
 
 
 @pytest.mark.parametrize("case", some(CASES, [*IN_GROUPS[1:], *ALIKE]))
