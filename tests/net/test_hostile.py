@@ -165,26 +165,31 @@ def test_a_reason_from_outside_forges_no_line(consortium, caplog):
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
-BROKEN = {
-    "garbage": b"GET / HTTP/1.1\r\nHost: example\r\n\r\n",
-    "too long": struct.pack("<4s4BIHHQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, LIMITS["frame_bytes"] + 1),
-    "enormous": struct.pack("<4s4BIHHQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, 1 << 63),
-    "no product": struct.pack("<4s4BIHHQQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, 8, 9),
-    "greeting again": b"".join(encode(control(Kind.HELLO, bytes(136)))),
-    "unsent acknowledged": b"".join(encode(control(Kind.ACK, sequence=5))),
-    "bad bool": struct.pack("<4s4BIHHQQQB", b"MPCX", VERSION, 2, 7, 1, 1, 0, 0, 1, 1, 1, 2),
+BROKEN = {  # and what the log says of it
+    "garbage": (b"GET / HTTP/1.1\r\nHost: example\r\n\r\n", "magic is"),
+    "too long": (
+        struct.pack("<4s4BIHHQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, LIMITS["frame_bytes"] + 1),
+        f"bytes of payload is {LIMITS['frame_bytes'] + 1}",
+    ),
+    "enormous": (struct.pack("<4s4BIHHQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, 1 << 63), "bytes of payload is 9223"),
+    "no product": (struct.pack("<4s4BIHHQQQ", b"MPCX", VERSION, 2, 1, 1, 1, 0, 0, 1, 8, 9), "payload of (9,) uint8"),
+    "greeting again": (b"".join(encode(control(Kind.HELLO, bytes(136)))), "is a HELLO"),
+    "unsent acknowledged": (b"".join(encode(control(Kind.ACK, sequence=5))), "acknowledged sequence is 5"),
+    "bad bool": (struct.pack("<4s4BIHHQQQB", b"MPCX", VERSION, 2, 7, 1, 1, 0, 0, 1, 1, 1, 2), "a byte of a bool array"),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_broken_frames_end_that_channel_only(consortium, what):
+def test_broken_frames_end_that_channel_only(consortium, caplog, what):
+    caplog.set_level(logging.INFO, "mpcjax.net")
+    sent, why = BROKEN[what]
     b, c = consortium.channels(1), consortium.channels(2)
     rogue = consortium.rogue(consortium.config(0), 1)
     until(lambda: "a" in b.connected())
-    rogue.write(BROKEN[what])
+    rogue.write(sent)
     assert rogue.hung_up()
     until(lambda: "a" not in b.connected())
-    assert b.faults("a") == {"frame": 1}
+    assert b.faults("a") == {"frame": 1} and why in caplog.text
     others_go_on(b, c)
     with pytest.raises(Gone, match="'a'"):
         b.receive("a", **due(seconds=0.05))

@@ -19,6 +19,7 @@ from mpcjax._compat import program_options
 from mpcjax.forwarding import Forwarding
 from mpcjax.phases import ALL, GROUPED, LAST, SETTLING
 from mpcjax.rules import Public
+from tests.session._agreement import Agreement
 from tests.session._squared import Squared
 
 ROUNDS = """
@@ -77,9 +78,10 @@ class Settled(Squared):
     [
         (Settled(), {"group": 3}),
         pytest.param("fltrust", {"group": 3}, marks=pytest.mark.long),
+        (Agreement(), {"block": 5}),
         pytest.param("median", {"block": 5}, marks=pytest.mark.long),
     ],
-    ids=["groups", "fltrust in groups", "blocks"],
+    ids=["groups", "fltrust in groups", "blocks", "median in blocks"],
 )
 def test_programs_are_called_as_they_were_begun(
     rule: Any, cut: dict[str, int], monkeypatch: pytest.MonkeyPatch
@@ -102,7 +104,7 @@ def test_programs_are_called_as_they_were_begun(
 
     monkeypatch.setattr(Forwarding, "begin", noted)
     monkeypatch.setattr(Forwarding, "__call__", compared)
-    given: dict[str, Any] = {} if rule == "median" else {"reference": jnp.ones(9)}
+    given: dict[str, Any] = {} if "block" in cut else {"reference": jnp.ones(9)}
     simulator.compiled.cache_clear()  # what other tests have begun
     report = mpcjax.aggregate(jnp.ones((8, 9)), rule, committee=mpcjax.simulate(3, **cut), **given).report
     assert bool(report.verified) and len(begun) > 9
