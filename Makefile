@@ -90,7 +90,7 @@ bench-compare: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## what got slower be
 bench-accelerator: $(VENV)/.installed-bench$(ACCELERATOR:%=-%) ## the full size beside its targets; give ACCELERATOR=cuda or tpu
 	$(PY) -m benchmarks.accelerator $(BENCH_ARGS)
 
-tpu-check: $(TPU_VENV)/.installed-tpu ## compile every program of a round for TPU v5e, without one: does it fit? half an hour
+tpu-check: $(TPU_VENV)/.installed-tpu ## compile every program of a round for TPU v5e, without one: does it fit? hours
 	$(TPU_VENV)/bin/python -m benchmarks.tpu_check $(TPU_ARGS)
 
 bench-peers: $(VENV)/.installed-bench-peers peers-spu peers-crypten ## other engines (ByzFL, SPU, MP-SPDZ, MPyC, CrypTen) on the same jobs

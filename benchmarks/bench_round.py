@@ -92,6 +92,7 @@ def measure(rule: str, peers: int, length: int, parties: int, repeats: int) -> l
         unchecked = passive.runner(chosen, committee, updates, **extra)
         contenders = {"active": lambda: checked().value, "passive": lambda: unchecked(np.arange(8, dtype=np.uint32))}
         seconds = harness.race(contenders, repeats=repeats + 2, budget=60.0)
+        rows.append(harness.row("round/active, in turns", seconds["active"], "s", **shape))
         rows.append(harness.row("round/passive: nothing checked", seconds["passive"], "s", **shape))
         rows.append(harness.row("round/active over passive", seconds["active"] / seconds["passive"], "x", **shape))
     plain = harness.seconds(_plain(chosen, updates, extra), repeats=repeats)

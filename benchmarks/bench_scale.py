@@ -1,4 +1,4 @@
-"""The full size, 100 peers and a million parameters: only in the longer grid, some ten minutes on 2 cores."""
+"""The full size, 100 peers and a million parameters: only in the longer grid, some ten to fifteen minutes on 2 cores."""
 
 from __future__ import annotations
 

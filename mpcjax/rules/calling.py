@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import jaxlib
 import numpy as np
 
@@ -19,6 +20,8 @@ import mpcjax.secret
 from mpcjax.rules.base import Rule
 
 FOLDERS = (Path(__file__).parents[1], *(Path(module.__file__ or "").parent for module in (jax, jaxlib, np)))
+# `jnp.sum` says that it is `_reduce_sum`, `jnp.mean` `_mean`.
+_JAX_FUNCTION = re.compile(r"<function (?:_reduce_|_)?(\w+) at|\b(\w+) requires ndarray")
 NOT_THEIRS = tuple(f"{folder}{os.sep}" for folder in FOLDERS)
 
 
@@ -74,9 +77,10 @@ def _advice(error: Exception) -> str:
     if "mpcjax.secret" not in str(error) or "Secret'" not in str(error):
         return ""
     functions = [name for name in mpcjax.secret.__all__ if name[0].islower()]
-    tried = re.search(r"<function (\w+)", str(error))
-    if tried and tried[1] in functions:
-        return f". Functions of JAX do not take secrets: use mpcjax.secret.{tried[1]}"
+    tried = _JAX_FUNCTION.search(str(error))
+    name = (tried[1] or tried[2]) if tried else ""
+    if name in functions and hasattr(jnp, name):  # a function of the rule's own may be called as one of ours
+        return f". Functions of JAX do not take secrets: use mpcjax.secret.{name}"
     return (
         ". Functions and transformations of JAX do not take secrets: use operators and the function of the same name in "
         f"mpcjax.secret, which has {', '.join(functions)}"

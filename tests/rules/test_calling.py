@@ -86,6 +86,23 @@ def jax_function(messages: Any, public: Public) -> Any:
     return jnp.median(messages, axis=0)  # HERE
 
 
+def jax_reduction(messages: Any, public: Public) -> Any:
+    return jnp.max(messages, axis=0)  # HERE
+
+
+def jax_choice(messages: Any, public: Public) -> Any:
+    return jnp.where(messages > 0, messages, 0)[0]  # HERE
+
+
+@jax.jit
+def mask(row: Any) -> Any:  # not what is called so in mpcjax.secret
+    return row * 2
+
+
+def own_function(messages: Any, public: Public) -> Any:
+    return mask(messages)[0]  # HERE
+
+
 def jax_array(messages: Any, public: Public) -> Any:
     return jnp.asarray(messages)[0]  # HERE
 
@@ -157,6 +174,9 @@ WRONG = {
     numpy_array: (TypeError, "no value.*mpcjax.secret"),
     numpy_function: (TypeError, r"numpy\.median.*use mpcjax\.secret\.median"),
     jax_function: (TypeError, r"do not take secrets: use mpcjax\.secret\.median\n"),
+    jax_reduction: (TypeError, r"do not take secrets: use mpcjax\.secret\.max\n"),
+    jax_choice: (TypeError, r"do not take secrets: use mpcjax\.secret\.where\n"),
+    own_function: (TypeError, "same name in mpcjax.secret, which has .*median"),
     jax_array: (TypeError, "no value.*mpcjax.secret"),
     jax_transformation: (TypeError, "same name in mpcjax.secret, which has .*median"),
     jax_condition: (TypeError, "legal are operators.*where"),
