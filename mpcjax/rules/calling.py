@@ -79,7 +79,7 @@ def _advice(error: Exception) -> str:
     functions = [name for name in mpcjax.secret.__all__ if name[0].islower()]
     tried = _JAX_FUNCTION.search(str(error))
     name = (tried[1] or tried[2]) if tried else ""
-    if name in functions and hasattr(jnp, name):  # a function of the rule's own may be called as one of ours
+    if name in functions and name in vars(jnp):  # a function of the rule's own may be called as one of ours
         return f". Functions of JAX do not take secrets: use mpcjax.secret.{name}"
     return (
         ". Functions and transformations of JAX do not take secrets: use operators and the function of the same name in "
