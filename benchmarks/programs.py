@@ -62,9 +62,9 @@ def abstract_arguments(setup: Setup, sharding: Any = None) -> tuple[Any, Any, Pu
     def shape(dims: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(dims, dtype, sharding=sharding)
 
-    vector = shape((setup.length,), jnp.float32)
-    reference = vector if "reference" in setup.rule.needs else None
-    public = Public(shape((setup.peers,), jnp.float32), shape((setup.peers,), jnp.bool_), vector, reference)
+    center = shape((setup.length,), jnp.float32)
+    reference = shape((setup.length,), jnp.float32) if "reference" in setup.rule.needs else None
+    public = Public(shape((setup.peers,), jnp.float32), shape((setup.peers,), jnp.bool_), center, reference)
     return shape((8,), jnp.uint32), shape((setup.peers, setup.length), jnp.float32), public
 
 

@@ -7,7 +7,8 @@ For each program of a round: whether it compiles, the memory that it needs (argu
 they share) with the arrays that the round holds beside it, against the 16 GB of a v5e chip, and what the compiler
 expects: seconds and bytes. Both count the body of a loop once, however often it runs, so they are lower bounds.
 
-Exits with 1 if a program does not compile or does not fit. Writes one JSON file, after every program.
+Exits with 1 if a program does not compile or does not fit; a rule that refuses so many peers is listed, and has none.
+Writes one JSON file, after every program.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ MISSING = (
 
 @dataclasses.dataclass
 class Verdict:
-    """What the compiler says about one program, all in bytes and seconds; `error` if it does not compile."""
+    """What the compiler says about one program, all in bytes and seconds; `error` if it does not compile.
+
+    `refused`: what the rule says to this many peers and parameters, if it is not for so many. It has no programs then.
+    """
 
     rule: str
     program: str
@@ -65,6 +69,7 @@ class Verdict:
     bytes_accessed: float = 0.0
     optimal_seconds: float = 0.0
     error: str = ""
+    refused: str = ""
 
     @property
     def needed(self) -> int:
@@ -76,6 +81,8 @@ class Verdict:
 
     @property
     def word(self) -> str:
+        if self.refused:
+            return "refused"
         return "does not compile" if self.error else "fits" if self.fits else "does not fit"
 
     @property
@@ -127,7 +134,12 @@ def tpu_sharding() -> Any:
 def verdicts(options: argparse.Namespace, sharding: Any, console: Console) -> Iterator[Verdict]:
     for rule in options.rules:
         committee = mpcjax.simulate(parties=options.parties, threshold=options.threshold)
-        for program in programs(setup_of(resolve(rule), committee, options.peers, options.length), sharding):
+        try:
+            setup = setup_of(resolve(rule), committee, options.peers, options.length)
+        except ValueError as refusal:
+            yield Verdict(rule, "", refused=str(refusal))
+            continue
+        for program in programs(setup, sharding):
             if program.name in options.programs:
                 console.print(f"compiling {rule}, {program.name} ...", style="dim")
                 verdict = judge(rule, program)
@@ -156,7 +168,7 @@ def table(found: list[Verdict]) -> Table:
         cells = [f"{size / 1e9:.2f}" for size in sizes]
         cells += [f"{v.estimated_seconds:.4f}", f"{v.bytes_accessed / 1e9:.2f}", f"{v.compile_seconds:.0f} s"]
         style = "" if v.fits else "bold red"
-        result.add_row(v.rule, v.program, v.word, *(cells if not v.error else []), style=style)
+        result.add_row(v.rule, v.program, v.word, *(cells if not (v.error or v.refused) else []), style=style)
     return result
 
 
@@ -204,8 +216,11 @@ def main(given: list[str] | None = None) -> int:
     for verdict in found:
         if verdict.error:
             console.print(f"{verdict.rule}, {verdict.program}: {verdict.error[:2000]}", style="red", markup=False)
+        if verdict.refused:
+            console.print(f"{verdict.rule}: {verdict.refused}", markup=False)
     console.print(f"written to {path}", soft_wrap=True)
-    return 0 if all(verdict.fits for verdict in found) else 1
+    compiled = [verdict for verdict in found if not verdict.refused]
+    return 0 if compiled and all(verdict.fits for verdict in compiled) else 1
 
 
 if __name__ == "__main__":

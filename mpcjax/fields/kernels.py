@@ -146,9 +146,15 @@ def encoded_once(function: Callable[..., jax.Array], x: Array, *more: Array) -> 
 
 
 def _branch(taken: jax.Array, some: jax.Array, function: Callable[..., jax.Array], *args: Array) -> jax.Array:
+    """On a CPU. Other compilers do not fuse so, and what goes into a branch has two copies more on a TPU, of 64 bits."""
     out = jax.eval_shape(function, *args)
-    # no constant of 64 bits: it would be cut to 32 inside a jit of the user's (jax 0.7)
-    return jax.lax.cond(taken, function, lambda *_: jnp.broadcast_to((some ^ some).astype(out.dtype), out.shape), *args)
+    once = jax.jit(function)  # traced once
+
+    def branch(taken: jax.Array, some: jax.Array, *args: Array) -> jax.Array:
+        # no constant of 64 bits: it would be cut to 32 inside a jit of the user's (jax 0.7)
+        return jax.lax.cond(taken, once, lambda *_: jnp.broadcast_to((some ^ some).astype(out.dtype), out.shape), *args)
+
+    return jax.lax.platform_dependent(taken, some, *args, cpu=branch, default=lambda _, __, *args: once(*args))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))

@@ -67,8 +67,11 @@ class Stock(Material):
     def abstract(cls, field: Field, rows: int, demand: Demand) -> Stock:
         """The shapes of what meets `demand`, as `split` hands it out."""
         amounts = {kind: getattr(demand, kind) for kind in KINDS if getattr(demand, kind)}
-        one = {kind: jax.ShapeDtypeStruct((rows, amount), field.dtype) for kind, amount in amounts.items()}
-        return cls({kind: (shape,) * PARTS[kind] for kind, shape in one.items()})
+
+        def parts(kind: str, amount: int) -> tuple[Any, ...]:  # different arrays: each has a shape of its own
+            return tuple(jax.ShapeDtypeStruct((rows, amount), field.dtype) for _ in range(PARTS[kind]))
+
+        return cls({kind: parts(kind, amount) for kind, amount in amounts.items()})
 
     def split(self, demands: list[Demand]) -> list[Stock]:
         """One stock per demand, in order, nothing in two of them."""

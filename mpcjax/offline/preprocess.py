@@ -25,15 +25,26 @@ from mpcjax.runtime import SECURITY_BITS, Runtime
 from mpcjax.sharing import Shamir
 
 
-def prepare(rt: Runtime, demand: Demand) -> Stock:
+def at_once(rt: Runtime, demand: Demand) -> Stock:
     """Verified material that meets `demand`. On any failed check: `Abort` (or a false verdict inside a trace)."""
-    inner = _taken(rt.scheme, demand)
-    base, inner = (Demand(random=d.random, double=d.double, zero=d.zero) for d in (demand, inner))
+    base, inner = _base(demand), _base(_taken(rt.scheme, demand))
     both = base + inner
     source = replicated if replicated.suits(rt.scheme) else hyperinvertible
     main, rest = source.make_sharings(rt, both.random, both.double, both.zero).split([base, inner])
     rt.material = rest
     return merge([main, _derive(rt, demand)])
+
+
+def dealt_for(scheme: Shamir, demand: Demand) -> int:
+    """Bytes of all sharings, random ones and halves of double ones, that parties deal each other for `demand`."""
+    both = _base(demand + _taken(scheme, demand))
+    each = scheme.parties**2 * scheme.field.nbytes  # by every dealer to every party
+    return each * (both.random + 2 * (both.double + both.zero)) // (scheme.parties - scheme.threshold)
+
+
+def _base(demand: Demand) -> Demand:
+    """What is dealt; bits and triples are derived from it."""
+    return Demand(random=demand.random, double=demand.double, zero=demand.zero)
 
 
 def count(program: Any, scheme: Shamir) -> tuple[Demand, Ledger]:

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from mpcjax.errors import OrderError
-from mpcjax.fabric import Fabric, Ledger, Simulated
+from mpcjax.fabric import Entry, Fabric, Ledger, Simulated
+from mpcjax.prg import Stream
 from mpcjax.protocols.verify import verify
 from mpcjax.runtime import MERGED, PARTS, Claim, Material, Runtime
 from mpcjax.sharing import Shamir
@@ -24,13 +25,13 @@ from mpcjax.sharing import Shamir
 Body = Callable[[Runtime, Any, Any], Any]
 
 
-def repeat(rt: Runtime, body: Body, carry: Any, tables: Any) -> Any:
+def repeat(rt: Runtime, body: Body, carry: Any, tables: Any, drawing: bool = False) -> Any:
     """`carry = body(inner, carry, tables[k])` for every k along the leading axis of the public arrays `tables`.
 
     `carry`: shares `[rows, ...]`, of unchanged shapes; all shares that the body uses come in by it. The body takes
-    material and makes claims on the runtime `inner` as on any other; it draws no randomness of its own and opens no
-    output. A tamper hook meets the messages of a step once in a trace, for all steps. If the body verifies something (as short
-    masks do), nothing is left unverified between the steps.
+    material and makes claims on the runtime `inner` as on any other; it opens no output, and draws randomness of its own
+    only if `drawing`: then every step has a stream from keys of its own. A tamper hook meets the messages of a step once in
+    a trace, for all steps. If the body verifies something (as short masks do), nothing is left unverified between the steps.
 
     Cost: messages, rounds and material of the steps, no more. Revealed, guarantee: as the body's.
     """
@@ -39,22 +40,25 @@ def repeat(rt: Runtime, body: Body, carry: Any, tables: Any) -> Any:
     if not count:
         return carry
     name = rt.fresh("repeat")
-    learned = _learn(rt, name, body, carry, tables)
+    learned = _learn(rt, name, body, carry, tables, drawing)
     if learned.verifies:
         verify(rt)
-    given = (tables, [_taken(rt, kind, (count, *shape)) for kind, shape in learned.takes])
+    keys = jnp.moveaxis(rt.stream.words(name, 8 * count).reshape(-1, count, 8), 1, 0) if drawing else None
+    given = (tables, [_taken(rt, kind, (count, *shape)) for kind, shape in learned.takes], keys)
     start = (carry, rt.verified, rt.accused)
 
-    def step(state: Any, given: Any, k: int | None = None) -> tuple[Any, Any]:
-        inner = _Inner(rt.scheme, rt.fabric, _Given(given[1]), _prefix(name, k), rt.steps * count)
-        return _step(inner, body, learned.verifies, state, given[0])
+    def step(state: Any, given: Any) -> tuple[Any, Any]:
+        table, taken, keys = given
+        inner = _Inner(rt.scheme, rt.fabric, _Given(taken), name, rt.steps * count, keys)
+        return _step(inner, body, learned.verifies, state, table)
 
     if rt.fabric.traceable:
         with _set_aside(rt.fabric):
             end, kept = jax.lax.scan(step, start, given)
-        _book(rt.fabric.ledger, learned.ledger, name, count)
+        for k in range(count):
+            rt.fabric.ledger.entries += _numbered(learned.ledger.entries, name, k)
     else:
-        end, kept = _looped(step, start, given, count)
+        end, kept = _looped(rt.fabric.ledger, name, step, start, given)
     return _handed_on(rt, learned, end, kept, count)
 
 
@@ -96,31 +100,30 @@ class _NoStream:
 
 
 class _Inner(Runtime):
-    """The runtime of one step; its messages are labelled `prefix`."""
+    """The runtime of one of `steps`, which are called `name`; `keys [rows, 8]`: of its own randomness, if it draws any."""
 
-    def __init__(self, scheme: Shamir, fabric: Fabric, material: Material, prefix: str, steps: int):
-        no_stream: Any = _NoStream()
-        super().__init__(scheme, fabric, no_stream, material)
-        self.prefix, self.steps = prefix, steps
+    def __init__(self, scheme: Shamir, fabric: Fabric, material: Material, name: str, steps: int, keys: Any):
+        stream: Any = _NoStream() if keys is None else Stream(keys)
+        super().__init__(scheme, fabric, stream, material)
+        self.name, self.steps = name, steps
 
     def fresh(self, label: str) -> str:
-        return self.prefix + super().fresh(label)
+        return f"{self.name}/{super().fresh(label)}"
 
     def require_settled(self, what: str) -> None:
         raise OrderError(f"{what} would open within a repeated step, before the steps are verified")
 
 
-def _prefix(name: str, k: int | None) -> str:
-    return f"{name}/" if k is None else f"{name}.{k}/"
-
-
-def _learn(rt: Runtime, name: str, body: Body, carry: Any, tables: Any) -> _Learned:
+def _learn(rt: Runtime, name: str, body: Body, carry: Any, tables: Any, drawing: bool) -> _Learned:
     """One step, abstractly, with all parties in one process."""
     scheme, fabric, notes = rt.scheme, Simulated(rt.scheme.parties), _Notes(rt.scheme)
     fabric.ledger.phase = rt.fabric.ledger.phase
-    inner = _Inner(scheme, fabric, notes, _prefix(name, None), rt.steps * jax.tree.leaves(tables)[0].shape[0])
+    steps, learned = rt.steps * jax.tree.leaves(tables)[0].shape[0], list[_Inner]()
 
     def abstract(carry: Any, table: Any) -> Any:
+        keys = jnp.zeros((scheme.parties, 8), jnp.uint32) if drawing else None
+        inner = _Inner(scheme, fabric, notes, name, steps, keys)
+        learned.append(inner)
         carry = body(inner, carry, table)
         if inner.verifications:
             verify(inner)
@@ -132,6 +135,7 @@ def _learn(rt: Runtime, name: str, body: Body, carry: Any, tables: Any) -> _Lear
         raise ValueError(
             f"repeat: the body turned shares {shapes} into {found}; legal are the same structure and shapes"
         )
+    (inner,) = learned
     return _Learned(notes.takes, fabric.ledger, [check for check, _ in inner.verdicts], inner.verifications > 0)
 
 
@@ -153,12 +157,14 @@ def _step(inner: _Inner, body: Body, verifies: bool, state: Any, table: Any) -> 
     return (carry, inner.verified, inner.accused), (inner.products, inner.zeros, [ok for _, ok in inner.verdicts[1:]])
 
 
-def _looped(step: Callable[..., Any], state: Any, given: Any, count: int) -> tuple[Any, Any]:
+def _looped(ledger: Ledger, name: str, step: Callable[..., Any], state: Any, given: Any) -> tuple[Any, Any]:
     """What `lax.scan` does, one step after the other."""
     kept = []
-    for k in range(count):
-        state, more = step(state, jax.tree.map(lambda a: a[k], given), k)  # noqa: B023 - called at once
+    for k in range(len(jax.tree.leaves(given)[0])):
+        first = len(ledger.entries)
+        state, more = step(state, jax.tree.map(lambda a: a[k], given))  # noqa: B023 - called at once
         kept.append(more)
+        ledger.entries[first:] = _numbered(ledger.entries[first:], name, k)
     return state, jax.tree.map(lambda *parts: jnp.stack(parts), *kept)
 
 
@@ -173,11 +179,9 @@ def _set_aside(fabric: Fabric) -> Iterator[None]:
         fabric.ledger = kept
 
 
-def _book(ledger: Ledger, once: Ledger, name: str, count: int) -> None:
-    start = len(_prefix(name, None))
-    for k in range(count):
-        for entry in once.entries:
-            ledger.entries.append(dataclasses.replace(entry, label=_prefix(name, k) + entry.label[start:]))
+def _numbered(entries: list[Entry], name: str, k: int) -> list[Entry]:
+    """What a step sends, with the number of the step."""
+    return [dataclasses.replace(entry, label=f"{name}.{k}{entry.label[len(name) :]}") for entry in entries]
 
 
 def _handed_on(rt: Runtime, learned: _Learned, end: Any, kept: Any, count: int) -> Any:

@@ -41,5 +41,7 @@ def weights_of(public: Stream, label: str, field: Field, tries: int, count: int,
     rows = -(-count // columns)
     drawn = public.uniform(label, field, (tries, apart + rows + columns))[0]
     first, a, b = jnp.split(drawn, (apart, apart + rows), axis=1)
-    products = kernels.once(field.mul(a[:, :, None], b[:, None, :]).reshape(tries, -1)[:, :count])
+    # try by try: of an axis of one before the long ones a TPU makes an array that fills 128 words with one
+    products = jnp.stack([field.mul(x[:, None], y[None]).reshape(-1)[:count] for x, y in zip(a, b, strict=True)])
+    products = kernels.once(products)
     return jnp.concatenate([first, products], axis=1) if apart else products

@@ -106,6 +106,17 @@ def test_the_exit_status_and_the_file_say_what_does_not_fit(tmp_path, monkeypatc
     assert "does not compile" in capsys.readouterr().out
 
 
+def test_a_rule_that_is_not_for_so_many_peers_is_listed_and_stops_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tpu_check, "tpu_sharding", lambda: None)
+    monkeypatch.setattr(tpu_check, "programs", lambda *_: [programs.Program("open", None, 0)])
+    monkeypatch.setattr(tpu_check, "judge", lambda rule, program: judged())
+    for rules, status in ((["minimum_diameter_averaging", "rsa"], 0), (["minimum_diameter_averaging"], 1)):
+        assert tpu_check.main(["--json", str(tmp_path / "x.json"), "--rules", *rules]) == status
+        assert "compares 485,100 distances" in capsys.readouterr().out
+    listed = json.loads((tmp_path / "x.json").read_text())["programs"]
+    assert [row["program"] for row in listed] == [""]
+
+
 def test_a_compiler_that_refuses_is_a_verdict():
     def refuse() -> None:
         raise jax.errors.JaxRuntimeError("out of memory")

@@ -17,7 +17,7 @@ import pytest
 from mpcjax import protocols
 from mpcjax.fabric import Fabric, Hub, Ledger, Simulated, run
 from mpcjax.fields import F31, F61, Field
-from mpcjax.offline import Demand, count, prepare
+from mpcjax.offline import Demand, count, pieces, prepare
 from mpcjax.prg import Stream
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
@@ -155,6 +155,12 @@ def require_the_same(scheme: Shamir, program: Program, scales: list[Scale]) -> N
 
 def test_a_small_program_in_a_small_field(scales: list[Scale]) -> None:
     require_the_same(Shamir(Field(5), 3, 1), one_product, scales)
+
+
+@pytest.mark.long
+def test_material_in_pieces(scales: list[Scale], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 200)
+    require_the_same(Shamir(Field(5), 5, 2), one_product, scales)
 
 
 @pytest.mark.long

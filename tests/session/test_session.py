@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mpcjax
-from mpcjax import fabric
+from mpcjax import fabric, forwarding
 from mpcjax.certificates import Bits, Norm, Range, Signs
 from mpcjax.errors import Abort
 from mpcjax.fields import F61
@@ -74,6 +74,19 @@ def test_unchanged_arrays_are_handed_on():
         out = phase({"x": x})
         assert out["same"] is x
         np.testing.assert_array_equal(np.asarray(out["new"]), np.arange(1, 6))
+
+
+def test_an_array_that_is_there_twice_is_an_argument_once(monkeypatch):
+    monkeypatch.setattr(forwarding, "LARGE", 16)
+    phase = Forwarding(lambda state, z: {"same": state["claim"], "new": state["x"] + state["claim"] + z})
+    x, z, abstract = jnp.arange(5), jnp.ones(()), jax.ShapeDtypeStruct((5,), int)
+    for both in ((x, x), (x, x + 1), (x, x)):
+        out = phase(dict(zip(("x", "claim"), both, strict=True)), z)
+        assert out["same"] is both[1]
+        np.testing.assert_array_equal(np.asarray(out["new"]), np.asarray(both[0] + both[1] + 1))
+    for shape, arguments in ((abstract, 2), (jax.ShapeDtypeStruct((5,), int), 3)):
+        traced, _ = phase.trace({"x": abstract, "claim": shape}, z)
+        assert len(traced.jaxpr.jaxpr.invars) == arguments
 
 
 def test_a_program_compiled_in_the_background_is_the_one_that_runs():
