@@ -87,6 +87,20 @@ def test_an_error_in_the_last_piece_fails_all(scheme: Shamir, label: str) -> Non
     assert all(isinstance(outcome, Abort) for outcome in outcomes), outcomes
 
 
+def test_an_error_in_the_compiled_pieces_fails_all(scheme: Shamir) -> None:
+    """There a hook meets the messages of all pieces at once."""
+
+    def bent(message: Message, x: Any) -> Any:
+        return x.at[1].set(x[1] ^ np.asarray(1, x.dtype)) if "bit square" in message.label else x
+
+    def make(seed: Any) -> Any:
+        rt = runtime(scheme, Simulated(scheme.parties, bent), seed)
+        prepare(rt, DEMAND)
+        return rt.verified
+
+    assert not bool(hasty(make)(SEED))
+
+
 def play(scheme: Shamir, hook: Any) -> list[Any]:
     def party(fabric: Any) -> Any:
         return prepare(runtime(scheme, fabric, SEED), DEMAND)
