@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks import harness
 from mpcjax._compat import program_options, x64_scope
-from mpcjax.fields import F31, F61, Field
-from mpcjax.prg import Stream, _chacha, _elements, field_elements, lane_map, unhoisted
+from mpcjax.fields import F31, F61, Field, kernels
+from mpcjax.prg import Stream, _chacha, _elements, field_elements, lane_map
 from mpcjax.sharing import deal_rows
 
 BUFFER = 1 << 19
@@ -74,7 +74,7 @@ def keystream_only(nbytes: int) -> Callable[[], Any]:
     @partial(jax.jit, compiler_options=program_options())
     def blocks(scalars: Any) -> Any:
         def one_chunk(i: Any, kept: Any) -> Any:
-            counters = unhoisted(i).astype(jnp.uint32) * np.uint32(lanes) + jnp.arange(lanes, dtype=jnp.uint32)
+            counters = kernels.unhoisted(i).astype(jnp.uint32) * np.uint32(lanes) + jnp.arange(lanes, dtype=jnp.uint32)
             return kept ^ lane_map(block, scalars, [counters], 16)[0][:8]
 
         return jax.lax.fori_loop(0, nbytes // (64 * lanes), one_chunk, jnp.zeros(8, jnp.uint32))

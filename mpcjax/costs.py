@@ -23,9 +23,9 @@ import numpy as np
 
 from mpcjax._compat import x64_scope
 from mpcjax.fabric import Simulated
-from mpcjax.fields import F61
+from mpcjax.fields import F61, kernels
 from mpcjax.offline import Counter, count, prepare
-from mpcjax.prg import Stream, field_elements, unhoisted
+from mpcjax.prg import Stream, field_elements
 from mpcjax.protocols import multiply, verify
 from mpcjax.runtime import Runtime
 from mpcjax.sharing import Shamir
@@ -158,7 +158,7 @@ def _copied(x: Any) -> Any:
     """Reads and writes all of x, block by block."""
 
     def block(step: Any, x: Any) -> Any:
-        start = unhoisted(step) * BLOCK
+        start = kernels.unhoisted(step) * BLOCK
         return jax.lax.dynamic_update_slice(x, jax.lax.dynamic_slice(x, (start,), (BLOCK,)) ^ np.uint64(1), (start,))
 
     return jax.lax.fori_loop(0, x.size // BLOCK, block, x)

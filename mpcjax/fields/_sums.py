@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import jax
@@ -135,6 +135,15 @@ def small_weights_unrolled(e: int, columns: Sequence[jax.Array], weights: Sequen
     places = range(len(pairs[0][0]))
     sums = [sum(parts[k] * np.uint64(weight % (1 << 64)) for parts, weight in pairs) for k in places]
     return _signed(e, sums, sum(map(abs, weights)))
+
+
+def digit_weights_unrolled(e: int, columns: Sequence[jax.Array], digits: Any) -> jax.Array:
+    """The same for digits, uint32 without sign that add up to less than 2**32, so that nothing has to be made positive."""
+    weights = [digit.astype(U64) for digit in digits]
+    parts = zip(*[_parts(e, column) for column in columns], strict=True)
+    sums = [reduce(jnp.add, [part * weight for part, weight in zip(each, weights, strict=True)]) for each in parts]
+    low, *high = [finish(e, each, (1 << 32 + min(e, 32)) - 1) for each in sums]
+    return add(e, low, rotate(e, high[0], 32)) if high else low
 
 
 def _parts(e: int, x: jax.Array) -> list[jax.Array]:

@@ -145,6 +145,15 @@ def encoded_once(function: Callable[..., jax.Array], x: Array, *more: Array) -> 
     return _branch(bit < np.uint32(2), bit, function, x, *more)
 
 
+def unhoisted(i: Any) -> Any:
+    """The loop counter `i`, by way of a sort of two numbers.
+
+    XLA for CPU since jax 0.12 turns a loop without sorts, scatters or custom calls into one sequential kernel, in which
+    nothing is vectorised or spread over the cores: ten times slower for the loops of this package.
+    """
+    return jax.lax.sort(jnp.stack([i, i]))[0]
+
+
 def _branch(taken: jax.Array, some: jax.Array, function: Callable[..., jax.Array], *args: Array) -> jax.Array:
     """On a CPU. Other compilers do not fuse so, and what goes into a branch has two copies more on a TPU, of 64 bits."""
     out = jax.eval_shape(function, *args)

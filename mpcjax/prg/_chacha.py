@@ -95,12 +95,3 @@ def lane_map(
         return list(function(scalars, arrays))
 
     return lax.platform_dependent(scalars, arrays, cpu=one_kernel, default=plain)
-
-
-def unhoisted(i):
-    """The loop counter `i`, by way of a sort of two numbers.
-
-    XLA for CPU since jax 0.12 turns a loop without sorts, scatters or custom calls into one sequential kernel, in which
-    nothing is vectorised or spread over the cores: ten times slower for the loops of this package.
-    """
-    return lax.sort(jnp.stack([i, i]))[0]

@@ -28,11 +28,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from mpcjax.prg._chacha import core, lane_map, rolled_blocks, unhoisted
+from mpcjax.fields.kernels import unhoisted
+from mpcjax.prg._chacha import core, lane_map, rolled_blocks
 from mpcjax.prg._parts import Parts
 
 LANES = 8192  # blocks in a chunk: 512 kB of keystream, which stays in the cache of a core or two
 FEW = 1 << 14  # elements; up to here the rolled form does: compiling the unrolled one takes about a second
+ROLLED = 1 << 15  # blocks of short expansions up to which the rolled form does: of very many it takes ten times as long
 TOGETHER = 1 << 25  # elements, 256 MB, up to which several expansions are made by one loop
 _ONES, _HIGH61, _P31 = np.uint32(0xFFFFFFFF), np.uint32((1 << 29) - 1), np.uint32((1 << 31) - 1)
 
@@ -135,16 +137,49 @@ def _few(keys: Sequence, nonces: Sequence, field, counts: Sequence[int]) -> list
     the keystream."""
     if field is WORDS:
         return [keystream(k, n[0], 0, count) for k, n, count in zip(keys, nonces, counts, strict=True)]
-    e, rows, blocks = field.exponent, [len(each) for each in keys], [-(-count // 4) for count in counts]
+    rows, blocks = [len(each) for each in keys], [-(-count // 4) for count in counts]
     nonce = jnp.concatenate([jnp.broadcast_to(jnp.asarray(n)[0], (r, 3)) for n, r in zip(nonces, rows, strict=True)])
-    counters = jnp.arange(max(blocks), dtype=jnp.uint32)
-    blocks_of = rolled_blocks(jnp.concatenate(keys)[:, None], counters, nonce[:, None])
-    words = jnp.stack(_joined(blocks_of))  # [8, rows, blocks]
-    elements = jnp.moveaxis(_mod128(words[0::2], words[1::2], e).astype(field.dtype), 0, 1)
+    seeds, expanded = jnp.concatenate(keys), partial(_of_128_bits, field=field, blocks=max(blocks))
+    if sum(rows) * max(blocks) <= ROLLED:
+        elements = expanded(seeds, nonce)
+    else:
+        in_cache = partial(_row_by_row, field=field, blocks=max(blocks))
+        elements = lax.platform_dependent(seeds, nonce, cpu=in_cache, default=expanded)
     return [
         elements[end - n : end, :, :filled].reshape(n, -1)[:, :count]
         for end, n, filled, count in zip(itertools.accumulate(rows), rows, blocks, counts, strict=True)
     ]
+
+
+def _of_128_bits(keys, nonces, field, blocks: int):
+    """keys [n, 8], nonces [n, 3] -> [n, 4, blocks], all rows side by side: twenty passes over them."""
+    words = rolled_blocks(keys[:, None], jnp.arange(blocks, dtype=jnp.uint32), nonces[:, None])
+    return jnp.moveaxis(_four(words, field), 0, 1)
+
+
+def _row_by_row(keys, nonces, field, blocks: int):
+    """The same, some rows at a time, which stay in cache from their keys to their elements."""
+    some = min(max(1, LANES // blocks), len(keys))
+    counters = jnp.tile(jnp.arange(blocks, dtype=jnp.uint32), some)
+    names = jnp.concatenate([keys, nonces], axis=1)
+
+    def some_rows(step, out):
+        first = jnp.minimum(unhoisted(step) * np.uint32(some), np.uint32(len(keys) - some))
+        of_rows = lax.dynamic_slice_in_dim(names, first, some)
+        each = [jnp.repeat(of_rows[:, w], blocks) for w in range(11)]
+        words = lane_map(lambda _, at: core(at[:8], at[11], at[8:11]), [], [*each, counters], 16)
+        for w, elements in enumerate(_four(words, field)):
+            out = lax.dynamic_update_slice(out, elements.reshape(some, 1, blocks), (first, np.uint32(w), np.uint32(0)))
+        return out
+
+    out = jnp.zeros((len(keys), 4, blocks), field.dtype)
+    return lax.fori_loop(np.uint32(0), np.uint32(-(-len(keys) // some)), some_rows, out)
+
+
+def _four(words, field):
+    """16 words of blocks -> [4, ...] elements, of 128 bits each."""
+    joined = jnp.stack(_joined(words))
+    return _mod128(joined[0::2], joined[1::2], field.exponent).astype(field.dtype)
 
 
 def _chunked(keys: Sequence, nonces: Sequence, field, counts: Sequence[int], lanes: int, finish):
@@ -237,7 +272,8 @@ def _many(keys: Sequence, nonces: Sequence, field, counts: Sequence[int], lanes:
 
 @partial(jax.jit, static_argnames=("field", "counts"))
 def _elements(keys, nonces, field, counts: tuple[int, ...]) -> list:
-    if max(counts) <= FEW:  # plain operations, which batch by themselves
+    rolled = max(counts) <= FEW and sum(map(len, keys)) * max(counts) <= 4 * ROLLED
+    if rolled:  # plain operations, which batch by themselves
         return expand(keys, nonces, field, counts)
 
     @jax.custom_batching.custom_vmap  # a batch of keys is more keys: loops and windows above see one axis of them

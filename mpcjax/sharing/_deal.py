@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mpcjax.fields import Field, kernels, linalg
-from mpcjax.prg import field_elements, lane_map, unhoisted
+from mpcjax.prg import field_elements
 
 SMALL = 1 << 18  # elements up to which all peers are dealt at once
-MANY = 64  # additions per secret from which computing each share apart costs more than passing all through a chunk
-CHUNK = 1 << 14
+MANY = 16  # additions per secret from which computing each value apart costs more than a matrix
+CHUNK = 1 << 12
+SHORT = 1 << 14  # elements of a key up to which many keys are expanded together, as one alone keeps no core busy
 
 
 def deal_rows(
@@ -31,10 +32,11 @@ def deal_rows(
         noise = field_elements(keys, nonces, field, (length,)).reshape(n, threshold, length)
         return jnp.stack(shares_from(field, parties, _elements(field, secrets), jnp.moveaxis(noise, 1, 0)))
     keys = keys.reshape(n, threshold, 8)
+    short = field_elements(keys, nonces, field, (length,)) if length <= SHORT else None
 
     def one_peer(i: Any, out: Any) -> Any:
-        noise = field_elements(keys[i], nonces, field, (length,))
-        if parties * threshold >= MANY and length >= CHUNK:
+        noise = field_elements(keys[i], nonces, field, (length,)) if short is None else short[i]
+        if threshold * (parties - threshold) >= MANY and length >= CHUNK:
             return _deal_in_chunks(field, parties, _elements(field, secrets[i]), noise, out, i)
         for j, share in enumerate(shares_from(field, parties, _elements(field, secrets[i]), noise)):
             out = jax.lax.dynamic_update_slice(out, share[None, None], (j, i, 0))
@@ -45,19 +47,15 @@ def deal_rows(
 
 
 def _deal_in_chunks(field: Field, parties: int, secret: Any, noise: Any, out: Any, i: Any) -> Any:
-    """All shares of a chunk of `secret [L]` in one kernel, written to `out [m, n, L]` at peer i: m t additions and no more.
-
-    As fusions of one output each, every share would be computed anew from the secret: some m^2 t / 2 additions.
-    """
-    length = secret.shape[0]
-
-    def shares_of(_: Any, at_secret: Any) -> list[Any]:
-        return shares_from(field, parties, at_secret[0], at_secret[1:])
+    """All shares of a chunk of `secret [L]` while it is in cache, written to `out [m, n, L]` at peer i."""
+    length, known = secret.shape[0], 1 + len(noise)
+    weights = linalg.lagrange(field, range(known), range(known, parties + 1))
 
     def one_chunk(step: Any, out: Any) -> Any:
-        start = jnp.minimum(unhoisted(step) * CHUNK, length - CHUNK)
-        inputs = [jax.lax.dynamic_slice(x, (start,), (CHUNK,)) for x in (secret, *noise)]
-        for j, share in enumerate(lane_map(shares_of, [], inputs, parties)):
+        start = jnp.minimum(kernels.unhoisted(step) * CHUNK, length - CHUNK)
+        values = [jax.lax.dynamic_slice(x, (start,), (CHUNK,)) for x in (secret, *noise)]
+        continued = linalg.apply_static(field, weights, jnp.stack(values))
+        for j, share in enumerate([*values[1:], *continued]):
             out = jax.lax.dynamic_update_slice(out, share[None, None], (j, i, start))
         return out
 
@@ -77,14 +75,15 @@ def shares_from(field: Field, parties: int, secret: Any, noise: Any) -> list[Any
 def continued(field: Field, values: list[Any], count: int) -> list[Any]:
     """The next `count` values of the polynomial with these `values` at consecutive points, one more than its degree.
 
-    By backward differences: as many subtractions as there are pairs, then one addition per degree and value. Of few elements
-    and many values by a matrix, which is a fraction of the code to compile.
+    By a matrix, or, for few of them, by backward differences: as many subtractions as there are pairs, then one addition per
+    degree and value. These are fewer operations, but each of many values would be computed from the start.
     """
-    known = len(values)
-    few = values[0].ndim and known * values[0].size <= SMALL  # a scalar is one of many in a kernel
-    if few and (known - 1) * count >= MANY:
-        weights = linalg.lagrange(field, range(known), range(known, known + count))
-        return list(jnp.moveaxis(field.dot(jnp.stack(values, axis=-1)[..., None, :], weights), -1, 0))
+    known, more = len(values), range(len(values), len(values) + count)
+    if values[0].ndim and (known - 1) * count >= MANY:
+        weights, together = linalg.lagrange(field, range(known), more), jnp.stack(values, axis=-2)
+        if together.size <= SMALL:  # a fraction of the code to compile
+            return list(jnp.moveaxis(field.matmul(field.asarray(weights), together), -2, 0))
+        return list(jnp.moveaxis(linalg.apply_static(field, weights, together, -2), -2, 0))
     differences, row = [], values
     while row:
         differences.append(row[-1])
@@ -120,11 +119,25 @@ def share_to_others(field: Field, parties: int, dealers: Any, secret: Any, noise
     own = kernels.combine(
         field, field.asarray(weights)[missing - 1], jnp.concatenate([secret[:, None], noise], axis=1), axis=1
     )
-    gap = missing[:, None]
+    known = _in_order(own, noise, missing[:, None])
+    more = continued(field, [known[:, x] for x in range(degree + 1)], parties - degree - 1)
+    return jnp.concatenate([known, jnp.stack(more, axis=1)], axis=1) if more else known
 
-    def at(x: int) -> Any:
-        before, after = noise[:, min(x, degree) - 1], noise[:, max(x - 2, 0)]
-        return jnp.where(gap > x, before, jnp.where(gap == x, own, after))
 
-    known = [at(x) for x in range(1, degree + 2)]
-    return jnp.stack(known + continued(field, known, parties - len(known)), axis=1)
+def _in_order(own: Any, noise: Any, place: Any) -> Any:
+    """`own [rows, L]` put between `noise [rows, degree, L]` as share number `place [rows, 1]`: `[rows, degree + 1, L]`."""
+    degree = noise.shape[1]
+
+    def at(x: Any) -> Any:
+        before, after = (jnp.take(noise, k, axis=1, mode="clip") for k in (x - 1, x - 2))
+        return jnp.where(place > x, before, jnp.where(place == x, own, after))
+
+    if degree < 8:
+        return jnp.stack([at(x) for x in range(1, degree + 2)], axis=1)
+
+    def put(step: Any, out: Any) -> Any:
+        x = kernels.unhoisted(step)
+        return jax.lax.dynamic_update_slice_in_dim(out, at(x + 1)[:, None], x, axis=1)
+
+    out = jnp.zeros((noise.shape[0], degree + 1, *noise.shape[2:]), noise.dtype)
+    return jax.lax.fori_loop(np.int32(0), np.int32(degree + 1), put, out)

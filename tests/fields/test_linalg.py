@@ -94,10 +94,15 @@ def test_solve_inverse_and_rank(field: Field) -> None:
 
 @every_field
 @pytest.mark.parametrize("axis", [0, -1])
-@pytest.mark.parametrize("small", [linalg.SMALL, 0])
+@pytest.mark.parametrize(
+    "form", [{}, {"SMALL": 0}, {"SMALL": 0, "TERMS": 0, "LONG": 1}], ids=["product", "unrolled", "loop"]
+)
 @pytest.mark.parametrize("most", [(1 << 30) // 4, (1 << 59) + 7])  # the first: as large as plain products can be
-def test_apply_static(field: Field, axis: int, small: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linalg, "SMALL", small)
+def test_apply_static(
+    field: Field, axis: int, form: dict[str, int], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in form.items():
+        monkeypatch.setattr(linalg, name, value)
     p = field.modulus
     generator = np.random.default_rng(1)
     x = generator.integers(0, p, (4, 4, 4), dtype=np.uint64).astype(field.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -27,12 +28,23 @@ def expanded(field: Field, count: int, **options: Any) -> np.ndarray:
     return np.asarray(jax.jit(lambda keys: _elements.expand([keys], [NONCES], field, [count], **options))(KEYS)[0])
 
 
+@pytest.fixture(params=["all rows side by side", "some rows at a time"])
+def short_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The second: two rows of ten blocks at a time, so that of three the second is made twice."""
+    _elements._elements.clear_cache()  # traced in the other form
+    if request.param == "some rows at a time":
+        monkeypatch.setattr(_elements, "ROLLED", 0)
+        monkeypatch.setattr(_elements, "LANES", 29)
+    yield
+    _elements._elements.clear_cache()
+
+
 @pytest.mark.parametrize("exponent", EXPONENTS)
-def test_short_expansions(exponent: int) -> None:
-    field, count = Field(exponent), 37
-    got = np.asarray(field_elements(jnp.asarray(KEYS), NONCES, field, count))
+def test_short_expansions(exponent: int, short_form: None) -> None:
+    field, count, keys = Field(exponent), 37, np.concatenate([KEYS, ~KEYS[:1]])
+    got = np.asarray(field_elements(jnp.asarray(keys), NONCES, field, count))
     assert got.dtype == field.dtype
-    for key, row in zip(KEYS, got, strict=True):
+    for key, row in zip(keys, got, strict=True):
         blocks = [plain_block(key, counter, NONCES[0]) for counter in range(-(-count // 4))]
         numbers = [sum(block[w + k] << 32 * k for k in range(4)) for w in range(0, 16, 4) for block in blocks]
         assert row.tolist() == [number % field.modulus for number in numbers][:count]
@@ -167,8 +179,8 @@ def test_shapes_and_batches() -> None:
     assert field_elements(keys, NONCES, F61, (0, 5)).shape == (2, 3, 0, 5)
 
 
-def test_inside_vmap_scan_and_loop() -> None:
-    count = _elements.FEW + 5
+@pytest.mark.parametrize("count", [37, _elements.FEW + 5], ids=["short", "long"])
+def test_inside_vmap_scan_and_loop(count: int, short_form: None) -> None:
     keys, expected = jnp.asarray(KEYS), field_elements(jnp.asarray(KEYS), NONCES, F31, count)
     one = lambda key: field_elements(key, NONCES, F31, count)  # noqa: E731
     assert np.array_equal(jax.jit(jax.vmap(one))(keys), expected)

@@ -14,11 +14,12 @@ from mpcjax.prg import Stream, field_elements
 from mpcjax.sharing import Shamir, _deal, deal_rows, expanding, share_to_others
 
 PEERS, LENGTH = 3, 50
-SCHEMES = [Shamir(F61, 5, 2), Shamir(F31, 4, 1), Shamir(Field(5), 3, 1), Shamir(F61, 2, 0)]
+SCHEMES = [Shamir(F61, 5, 2), Shamir(F61, 9, 4), Shamir(F31, 4, 1), Shamir(Field(5), 3, 1), Shamir(F61, 2, 0)]
 BRANCHES = {  # what each sets
     "all peers at once": {},
     "peer by peer": {"SMALL": 0},
-    "chunk by chunk": {"SMALL": 0, "MANY": 0, "CHUNK": 16},
+    "peer by peer, of many values": {"SMALL": 0, "SHORT": 0},
+    "chunk by chunk": {"SMALL": 0, "SHORT": 0, "MANY": 0, "CHUNK": 16},
 }
 
 
@@ -83,7 +84,13 @@ def test_other_keys_give_other_shares() -> None:
 
 @pytest.mark.parametrize(
     ("scheme", "degree"),
-    [(Shamir(F61, 5, 2), 2), (Shamir(F61, 5, 2), 4), (Shamir(Field(5), 4, 1), 2), (Shamir(F31, 7, 1), 1)],
+    [
+        (Shamir(F61, 5, 2), 2),
+        (Shamir(F61, 5, 2), 4),
+        (Shamir(F61, 19, 9), 9),
+        (Shamir(Field(5), 4, 1), 2),
+        (Shamir(F31, 7, 1), 1),
+    ],
     ids=str,
 )
 def test_parties_expand_the_shares_of_degree_many_others(scheme: Shamir, degree: int) -> None:
@@ -122,7 +129,7 @@ def test_expanded_shares_are_a_bijection() -> None:
 
 
 @pytest.mark.parametrize("degree", [7, 10, 20])
-def test_few_values_are_continued_by_a_matrix_as_many_are_by_differences(degree: int, monkeypatch: Any) -> None:
+def test_values_are_continued_by_a_matrix_as_they_are_by_differences(degree: int, monkeypatch: Any) -> None:
     """The polynomial evaluated by Python's integers; the next m - t - 1 points of a committee."""
     rng = np.random.default_rng(degree)
     polynomial = [int(c) for c in rng.integers(0, F61.modulus, degree + 1)]
@@ -131,8 +138,9 @@ def test_few_values_are_continued_by_a_matrix_as_many_are_by_differences(degree:
         return sum(c * pow(x, k, F61.modulus) for k, c in enumerate(polynomial)) % F61.modulus
 
     values = [F61.asarray([at(x), 0]) for x in range(degree + 1)]
-    for many in (1, 1 << 30):
+    for many, few in ((1, _deal.SMALL), (1, 0), (1 << 30, 0)):
         monkeypatch.setattr(_deal, "MANY", many)
+        monkeypatch.setattr(_deal, "SMALL", few)
         found = _deal.continued(F61, values, degree + 1)
         assert [int(x[0]) for x in found] == [at(x) for x in range(degree + 1, 2 * degree + 2)]
         assert all(x.shape == (2,) and x.dtype == F61.dtype for x in found)
