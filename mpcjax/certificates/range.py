@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from mpcjax.certificates.base import Certificate, Dealt, Equation
 from mpcjax.certificates.bits import booleanity, powers, split
-from mpcjax.fields import Field
+from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols.weights import missed, weights_of
 from mpcjax.runtime import Runtime
@@ -64,7 +64,7 @@ class Range(Certificate):
 
     def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
         half = self.bound(bits, message.shape[-1])
-        return jnp.all((message >= -half) & (message < half), axis=-1)
+        return kernels.all_true((message >= -half) & (message < half))
 
     def helpers(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = (), spread: Spread = WHOLE) -> Any:
         width = self.width_at(bits)

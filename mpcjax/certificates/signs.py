@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from mpcjax.certificates.base import Certificate, Dealt, Equation
-from mpcjax.fields import Field
+from mpcjax.fields import Field, kernels
 from mpcjax.prg import Stream
 from mpcjax.protocols import random_form
 from mpcjax.runtime import Runtime
@@ -33,7 +33,7 @@ class Signs(Certificate):
         return 1
 
     def holds(self, field: Field, message: Any, bits: int, sums: tuple[Any, ...] = ()) -> Any:
-        return jnp.all(jnp.abs(message) == 1, axis=-1)
+        return kernels.all_true(jnp.abs(message) == 1)
 
     def equations(self, rt: Runtime, agreed: Any, second: Stream, dealt: Dealt) -> list[Equation]:
         length, repeats, spread = dealt.message.shape[-1], rt.repetitions(1 / rt.field.modulus), rt.spread

@@ -91,21 +91,30 @@ def all_finite(x: Any) -> Any:
 
 @jax.jit
 def largest_magnitudes(x: Any) -> Any:
-    """Floating point x [..., d] -> the largest |x_k| [...], or NaN where one is.
-
-    Of their bits, which are in the same order, and of two halves at once: such a reduction takes in what x is made of and
-    is vectorised; of a single maximum XLA's CPU compiler does one or the other.
-    """
+    """Floating point x [..., d] -> the largest |x_k| [...], or NaN where one is: by their bits, which are in the same order."""
     integer = np.dtype(f"int{8 * x.dtype.itemsize}")
     bits = jax.lax.bitcast_convert_type(x, integer) & np.iinfo(integer).max
-    halves = jnp.pad(bits, [(0, 0)] * (x.ndim - 1) + [(0, x.shape[-1] % 2)]).reshape(*x.shape[:-1], 2, -1)
+    return jax.lax.bitcast_convert_type(_by_halves(jnp.maximum, bits), x.dtype)
 
-    def larger(a: Any, b: Any) -> Any:
-        return tuple(jnp.maximum(p, q) for p, q in zip(a, b, strict=True))
 
-    pair = (halves[..., 0, :], halves[..., 1, :])
-    found = jnp.maximum(*jax.lax.reduce(pair, (integer.type(0),) * 2, larger, (x.ndim - 1,)))
-    return jax.lax.bitcast_convert_type(found, x.dtype)
+@jax.jit
+def all_true(x: Any) -> Any:
+    """Booleans x [..., d] -> whether all are true [...]."""
+    return _by_halves(jnp.bitwise_or, (~x).astype(np.uint32)) == 0
+
+
+def _by_halves(pick: Callable[..., Any], x: Any) -> Any:
+    """Integers x [..., d], none negative, reduced to one [...] by `pick`, to which 0 makes no difference.
+
+    Of two halves at once: such a reduction takes in what x is made of and is vectorised; of a single one XLA's CPU compiler
+    does one or the other.
+    """
+    halves = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, x.shape[-1] % 2)]).reshape(*x.shape[:-1], 2, -1)
+
+    def both(a: Any, b: Any) -> Any:
+        return tuple(pick(p, q) for p, q in zip(a, b, strict=True))
+
+    return pick(*jax.lax.reduce((halves[..., 0, :], halves[..., 1, :]), (x.dtype.type(0),) * 2, both, (x.ndim - 1,)))
 
 
 @jax.jit

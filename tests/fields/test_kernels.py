@@ -196,3 +196,9 @@ def test_what_is_computed_once_is_so_when_compiled(field: Field) -> None:
         program = jax.jit(lambda x: field.mul(kernels.once(field.mul(x, x)), x)).lower(x).compile()
         assert ("conditional" in program.as_text()) == branches
         assert np.array_equal(program(x), field.mul(field.mul(x, x), x))
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 64])
+def test_all_true_finds_the_one_that_is_not(length: int) -> None:
+    given = np.concatenate([~np.eye(length, dtype=bool), np.ones((1, length), bool), np.zeros((1, length), bool)])
+    assert np.asarray(kernels.all_true(given)).tolist() == given.all(axis=-1).tolist()
