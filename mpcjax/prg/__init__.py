@@ -10,8 +10,8 @@ session collide in 96 bits (2^-77 for 1,000 paths). `per_row` and `at` derive ke
 All code here runs inside `mpcjax._compat.x64()`.
 """
 
-from mpcjax.prg._chacha import lane_map
-from mpcjax.prg._elements import field_elements, keystream
+from mpcjax.prg._chacha import keystream, lane_map
+from mpcjax.prg._elements import field_elements
 from mpcjax.prg._stream import Stream, uniform_of_several
 
 __all__ = ["Stream", "field_elements", "keystream", "lane_map", "uniform_of_several"]

@@ -13,6 +13,7 @@ Three forms of the same function, because what is fast depends on where it runs 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -95,3 +96,11 @@ def lane_map(
         return list(function(scalars, arrays))
 
     return lax.platform_dependent(scalars, arrays, cpu=one_kernel, default=plain)
+
+
+@functools.partial(jax.jit, static_argnames="words")
+def keystream(keys, nonce, first, words: int):
+    """RFC 8439 keystream: keys [..., 8], nonce [3], first block counter -> [..., words] uint32, in the RFC's order."""
+    counters = jnp.asarray(first, jnp.uint32) + jnp.arange(-(-words // 16), dtype=jnp.uint32)
+    out = jnp.moveaxis(rolled_blocks(keys[..., None, :], counters, jnp.asarray(nonce, jnp.uint32)), 0, -1)
+    return out.reshape(*keys.shape[:-1], -1)[..., :words]

@@ -17,7 +17,6 @@ at count - chunk, over the end of the one before it. This permutation depends on
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -29,12 +28,13 @@ import numpy as np
 from jax import lax
 
 from mpcjax.fields.kernels import unhoisted
-from mpcjax.prg._chacha import core, lane_map, rolled_blocks
+from mpcjax.prg._chacha import core, keystream, lane_map, rolled_blocks
+from mpcjax.prg._modulo import joined, mod64
 from mpcjax.prg._parts import Parts
+from mpcjax.prg._short import ROLLED, expand_short
 
 LANES = 8192  # blocks in a chunk: 512 kB of keystream, which stays in the cache of a core or two
 FEW = 1 << 14  # elements; up to here the rolled form does: compiling the unrolled one takes about a second
-ROLLED = 1 << 15  # blocks of short expansions up to which the rolled form does: of very many it takes ten times as long
 TOGETHER = 1 << 25  # elements, 256 MB, up to which several expansions are made by one loop
 _ONES, _HIGH61, _P31 = np.uint32(0xFFFFFFFF), np.uint32((1 << 29) - 1), np.uint32((1 << 31) - 1)
 
@@ -86,100 +86,23 @@ def finish(words, e: int) -> list:
     return [*words, flag.astype(jnp.uint32)]
 
 
-def _joined(words) -> list:
-    """Words low, high, low, high, ... -> uint64."""
-    return [
-        low.astype(jnp.uint64) | (high.astype(jnp.uint64) << np.uint64(32))
-        for low, high in zip(words[::2], words[1::2], strict=True)
-    ]
-
-
 def as_field(words, e: int) -> list:
     """Candidates as words of the field's type."""
-    return _joined(words) if e == 61 else list(words)
-
-
-def _limbs(word, e: int, shift: int = 0):
-    """uint64 `word` 2**shift as a sum of at most four numbers of e bits, congruent mod p = 2**e - 1; e >= 31."""
-    p, ends = np.uint64((1 << e) - 1), range(e - shift, 64, e)
-    return sum(((word >> np.uint64(end)) & p for end in ends), (word << np.uint64(shift)) & p)
-
-
-def _reduced(total, e: int):
-    """A sum of limbs mod p: after one fold it is less than 2 p."""
-    p = np.uint64((1 << e) - 1)
-    total = (total & p) + (total >> np.uint64(e))
-    return jnp.where(total >= p, total - p, total)
-
-
-def _mod64(word, e: int):
-    """uint64 -> mod p."""
-    return word % np.uint64((1 << e) - 1) if e < 31 else _reduced(_limbs(word, e), e)
-
-
-def _mod128(low, high, e: int):
-    """The number of 128 bits (low, high), uint64 each, mod p: 2**64 is 2**(64 % e)."""
-    if e < 31:
-        return _mod64(_mod64(low, e) + _mod64(_mod64(high, e) << np.uint64(64 % e), e), e)
-    return _reduced(_limbs(low, e) + _limbs(high, e, 64 % e), e)
+    return joined(words) if e == 61 else list(words)
 
 
 def replace(candidates, key, spare, counters, field):
     """candidates [w, ..., l] of blocks `counters` [..., l] under key [8]: those equal to p -> W mod p, nonces `spare [2, 3]`."""
     nonces = jnp.expand_dims(spare[: per_block(field) // 8], tuple(range(1, 1 + counters.ndim)))
-    words = _joined(rolled_blocks(key, counters, nonces))  # 8 of [1 or 2, ..., l]
-    stand_in = _mod64(jnp.concatenate(words), field.exponent).astype(candidates.dtype)
+    words = joined(rolled_blocks(key, counters, nonces))  # 8 of [1 or 2, ..., l]
+    stand_in = mod64(jnp.concatenate(words), field.exponent).astype(candidates.dtype)
     return jnp.where(candidates == candidates.dtype.type(field.modulus), stand_in, candidates)
 
 
 def _few(keys: Sequence, nonces: Sequence, field, counts: Sequence[int]) -> list:
-    """For every `keys [n, 8]` with its `nonces [3, 3]` and count `[n, count]`, each element a 128-bit word mod p; of `WORDS`
-    the keystream."""
     if field is WORDS:
         return [keystream(k, n[0], 0, count) for k, n, count in zip(keys, nonces, counts, strict=True)]
-    rows, blocks = [len(each) for each in keys], [-(-count // 4) for count in counts]
-    nonce = jnp.concatenate([jnp.broadcast_to(jnp.asarray(n)[0], (r, 3)) for n, r in zip(nonces, rows, strict=True)])
-    seeds, expanded = jnp.concatenate(keys), partial(_of_128_bits, field=field, blocks=max(blocks))
-    if sum(rows) * max(blocks) <= ROLLED:
-        elements = expanded(seeds, nonce)
-    else:
-        in_cache = partial(_row_by_row, field=field, blocks=max(blocks))
-        elements = lax.platform_dependent(seeds, nonce, cpu=in_cache, default=expanded)
-    return [
-        elements[end - n : end, :, :filled].reshape(n, -1)[:, :count]
-        for end, n, filled, count in zip(itertools.accumulate(rows), rows, blocks, counts, strict=True)
-    ]
-
-
-def _of_128_bits(keys, nonces, field, blocks: int):
-    """keys [n, 8], nonces [n, 3] -> [n, 4, blocks], all rows side by side: twenty passes over them."""
-    words = rolled_blocks(keys[:, None], jnp.arange(blocks, dtype=jnp.uint32), nonces[:, None])
-    return jnp.moveaxis(_four(words, field), 0, 1)
-
-
-def _row_by_row(keys, nonces, field, blocks: int):
-    """The same, some rows at a time, which stay in cache from their keys to their elements."""
-    some = min(max(1, LANES // blocks), len(keys))
-    counters = jnp.tile(jnp.arange(blocks, dtype=jnp.uint32), some)
-    names = jnp.concatenate([keys, nonces], axis=1)
-
-    def some_rows(step, out):
-        first = jnp.minimum(unhoisted(step) * np.uint32(some), np.uint32(len(keys) - some))
-        of_rows = lax.dynamic_slice_in_dim(names, first, some)
-        each = [jnp.repeat(of_rows[:, w], blocks) for w in range(11)]
-        words = lane_map(lambda _, at: core(at[:8], at[11], at[8:11]), [], [*each, counters], 16)
-        for w, elements in enumerate(_four(words, field)):
-            out = lax.dynamic_update_slice(out, elements.reshape(some, 1, blocks), (first, np.uint32(w), np.uint32(0)))
-        return out
-
-    out = jnp.zeros((len(keys), 4, blocks), field.dtype)
-    return lax.fori_loop(np.uint32(0), np.uint32(-(-len(keys) // some)), some_rows, out)
-
-
-def _four(words, field):
-    """16 words of blocks -> [4, ...] elements, of 128 bits each."""
-    joined = jnp.stack(_joined(words))
-    return _mod128(joined[0::2], joined[1::2], field.exponent).astype(field.dtype)
+    return expand_short(keys, nonces, field, counts)
 
 
 def _chunked(keys: Sequence, nonces: Sequence, field, counts: Sequence[int], lanes: int, finish):
@@ -322,11 +245,3 @@ def elements_of_several(claims, field, counts: Sequence[int]) -> list:
         keys, nonces = [claims[k][0] for k in chosen], [claims[k][1] for k in chosen]
         found |= zip(chosen, _elements(keys, nonces, field, tuple(counts[k] for k in chosen)), strict=True)
     return [found[k] for k in range(len(claims))]
-
-
-@partial(jax.jit, static_argnames="words")
-def keystream(keys, nonce, first, words: int):
-    """RFC 8439 keystream: keys [..., 8], nonce [3], first block counter -> [..., words] uint32, in the RFC's order."""
-    counters = jnp.asarray(first, jnp.uint32) + jnp.arange(-(-words // 16), dtype=jnp.uint32)
-    out = jnp.moveaxis(rolled_blocks(keys[..., None, :], counters, jnp.asarray(nonce, jnp.uint32)), 0, -1)
-    return out.reshape(*keys.shape[:-1], -1)[..., :words]

@@ -12,8 +12,8 @@ import numpy as np
 
 from mpcjax._compat import trace_state
 from mpcjax.errors import NonceReuse
-from mpcjax.prg._chacha import rolled_blocks
-from mpcjax.prg._elements import WORDS, as_shape, elements_of_several, field_elements, keystream
+from mpcjax.prg._chacha import keystream, rolled_blocks
+from mpcjax.prg._elements import WORDS, as_shape, elements_of_several, field_elements
 
 Level = tuple  # a label and its indices
 

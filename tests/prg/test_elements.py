@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mpcjax.fields import EXPONENTS, F31, F61, Field
-from mpcjax.prg import _elements, field_elements
+from mpcjax.prg import _elements, _modulo, _short, field_elements
 from mpcjax.prg._elements import elements_of_several
 from tests.prg._plain import KEYS, NONCES, plain_block, plain_elements
 
@@ -33,8 +33,9 @@ def short_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """The second: two rows of ten blocks at a time, so that of three the second is made twice."""
     _elements._elements.clear_cache()  # traced in the other form
     if request.param == "some rows at a time":
-        monkeypatch.setattr(_elements, "ROLLED", 0)
-        monkeypatch.setattr(_elements, "LANES", 29)
+        for module in (_elements, _short):
+            monkeypatch.setattr(module, "ROLLED", 0)
+        monkeypatch.setattr(_short, "IN_CACHE", 29)
     yield
     _elements._elements.clear_cache()
 
@@ -56,9 +57,9 @@ def test_words_of_64_and_128_bits_mod_p(exponent: int) -> None:
     p, numbers = 2**exponent - 1, [0, 1, 2**61, 2**63, 2**64 - 1]
     near = {k * p + off for k in (1, 2, 3, 7, 2**64 // p) for off in (-1, 0, 1)}
     numbers = np.array(sorted({*numbers, *(x for x in near if x < 2**64)}), np.uint64)
-    assert _elements._mod64(numbers, exponent).tolist() == [int(x) % p for x in numbers]
+    assert _modulo.mod64(numbers, exponent).tolist() == [int(x) % p for x in numbers]
     low, high = (each.reshape(-1) for each in np.meshgrid(numbers, numbers))
-    found = np.asarray(_elements._mod128(low, high, exponent))
+    found = np.asarray(_modulo.mod128(low, high, exponent))
     assert found.tolist() == [(int(x) + (int(y) << 64)) % p for x, y in zip(low, high, strict=True)]
 
 
